@@ -1,0 +1,177 @@
+"""The words every other package speaks: what to generate, what comes back, and who generates it.
+
+Names follow the field: `temperature`, `top_p`, `stop`, `finish_reason` mean what they mean in
+OpenAI's completions API and in Hugging Face's generation settings.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+Value = str | int | float | bool
+"""What a setting or an option of a command can hold."""
+
+FinishReason = Literal["stop", "length", "cancelled"]
+"""Why a text ended: by itself or at a stop string, at `max_tokens`, or because it was called off."""
+
+
+class UserError(Exception):
+    """The one exception whose message is shown to a user as it stands.
+
+    It is a whole sentence that says what is wrong and what to do, and holds no secret.
+    """
+
+
+class BackendError(UserError):
+    """A backend could not do what it was asked. Foreign errors become this once, at the edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen, and when a text ends.
+
+    Raises `UserError` where a value is out of its bounds.
+    """
+
+    temperature: float = 0.7
+    """0 is greedy; 1 samples from the model's own distribution."""
+    top_k: int = 0
+    """Keep the k likeliest tokens; 0 keeps all."""
+    top_p: float = 1.0
+    """Keep the likeliest tokens that together reach this probability; 1 keeps all."""
+    min_p: float = 0.0
+    """Drop tokens less likely than this share of the likeliest one; 0 keeps all."""
+    repetition_penalty: float = 1.0
+    """Divide the score of tokens seen before (Keskar et al. 2019, section 4.1); 1 is off."""
+    max_tokens: int = 256
+    """The most new tokens of one text, the prompt not counted."""
+    stop: tuple[str, ...] = ()
+    """A text ends before the first of these strings; the string itself is not part of it."""
+    seed: int | None = None
+    """The same seed gives the same text. `None` draws a new seed for every text."""
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in SAMPLING_BOUNDS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UserError(f"{name} must be between {low:g} and {high:g}, not {value:g}.")
+        if "" in self.stop:
+            raise UserError("A stop string must not be empty.")
+
+
+SAMPLING_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "temperature": (0, 5),
+    "top_k": (0, 100_000),
+    "top_p": (0, 1),
+    "min_p": (0, 1),
+    "repetition_penalty": (0.1, 10),
+    "max_tokens": (1, 100_000),
+}
+"""Lowest and highest value of each number in `Sampling`, both allowed."""
+
+MAX_TEXTS = 64
+"""The most texts one prompt may ask for; callers that want more send several prompts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What to continue, and how.
+
+    Raises `UserError` where `n` is out of its bounds.
+    """
+
+    text: str
+    """What follows the prefix; may be empty."""
+    sampling: Sampling = field(default_factory=Sampling)
+    n: int = 1
+    """How many texts to write. Text i of a seeded prompt uses seed + i."""
+    prefix: str = ""
+    """A constant beginning, such as a channel's, put before `text` as it is."""
+    include_prefix: bool = True
+    """Whether the reader sees prefix and text before what the model wrote."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n <= MAX_TEXTS:
+            raise UserError(f"n must be between 1 and {MAX_TEXTS}, not {self.n}.")
+
+    @property
+    def input(self) -> str:
+        """All that the model continues: prefix and text."""
+        return self.prefix + self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one text: read (prompt) and written (completion, the end token not counted)."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of one of the n texts: new text only, never the prompt.
+
+    Each index ends with exactly one chunk that carries a `finish_reason` and the `usage`.
+    Chunks of different indices may interleave. A character is never split between two chunks.
+    """
+
+    text: str
+    index: int = 0
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    seed: int | None = None
+    """On the last chunk: the seed that writes this text again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a user may know of a model."""
+
+    name: str
+    backend: str
+    context: int | None = None
+    """The most tokens that prompt and text can have together; `None` where unknown."""
+    details: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Facts in the order to show them, label to sentence: parameters, licence, data, losses, …"""
+    defaults: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    """Settings the model's maker proposes (`prefix`, `truncate`, `temperature`, …)."""
+
+
+class Backend(Protocol):
+    """A model ready to write."""
+
+    @property
+    def name(self) -> str:
+        """The name under which the model was opened."""
+        ...
+
+    def info(self) -> ModelInfo:
+        """What a user may know of the model."""
+        ...
+
+    def generate(self, prompt: Prompt) -> AsyncIterator[Chunk]:
+        """Stream the prompt's n texts. Closing or cancelling the iterator frees the work at once.
+
+        Raises `BackendError`, before the first chunk where the prompt itself is at fault.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Free the model. Texts under way end with `finish_reason="cancelled"`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One entry of the config's `[models]` table, or a directory found in the models folder."""
+
+    name: str
+    backend: str
+    path: Path | None = None
+    options: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+
+BackendFactory = Callable[[ModelSpec], Awaitable[Backend]]
+"""Opens a model; raises `BackendError` where it cannot. Heavy work belongs into a thread."""

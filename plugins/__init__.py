@@ -1,0 +1,1 @@
+"""What extends the bot: hook specifications, the guarded loader, and the built-in plugins."""
