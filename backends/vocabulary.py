@@ -13,7 +13,7 @@ Value = str | int | float | bool
 """What a setting or an option of a command can hold."""
 
 FinishReason = Literal["stop", "length", "cancelled"]
-"""Why a text ended: by itself or at a stop string, at `max_tokens`, or because it was called off."""
+"""Why a text ended: by itself or at a stop string, at `max_tokens`, or called off."""
 
 
 class UserError(Exception):

@@ -57,7 +57,7 @@ class Surface(Protocol):
         ...
 
     async def refuse(self, sentence: str) -> None:
-        """Show an error to the asker alone where the platform can, and end the wait for an answer."""
+        """Show an error, to the asker alone where the platform can, and end the wait."""
         ...
 
     async def done(self) -> None:

@@ -34,15 +34,6 @@ class Option:
     choices: tuple[str, ...] = ()
     complete: Completion = ""
 
-    def parse(self, raw: object) -> Value:
-        """Turn what a user, a file or a platform gave into this option's type.
-
-        Raises `UserError`, naming the option, its bounds and what was given.
-        """
-        from plugins.values import parse_value
-
-        return parse_value(self, raw)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting(Option):
