@@ -31,7 +31,14 @@ class Surface(Protocol):
 
     @property
     def limit(self) -> int:
-        """The most characters of one message, counted as the platform counts them."""
+        """The longest message, in what `length` counts."""
+        ...
+
+    def length(self, text: str) -> int:
+        """What `text` counts against `limit`, escapes and the platform's way of counting included.
+
+        Never shorter than a beginning of the same text.
+        """
         ...
 
     @property
