@@ -40,7 +40,7 @@ class Setting(Option):
     """A value that each channel has. Its default is the lowest layer and never `None`."""
 
     per_request: bool = False
-    """Whether `/generate` offers it as an option for one request."""
+    """Whether commands that take settings (`/generate`) offer it as an option for one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +173,8 @@ class Command:
     options: tuple[Option, ...] = ()
     """Required ones first. On platforms with typed commands the first takes what is not named."""
     example: str = ""
+    takes_settings: bool = False
+    """Every per-request setting, plugins' included, is a further option, for this one request."""
     admin: bool = False
     """Only admins may run it."""
     private: bool = False

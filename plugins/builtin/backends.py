@@ -1,0 +1,23 @@
+"""The built-in backends. Each is imported when a model first uses it."""
+
+from backends import Backend, ModelSpec
+from plugins.hookspecs import RegisterBackend, hookimpl
+
+
+@hookimpl
+def register_backends(register: RegisterBackend) -> None:
+    """Offer `echo` and `onnx`."""
+    register("echo", _open_echo)
+    register("onnx", _open_onnx)
+
+
+async def _open_echo(spec: ModelSpec) -> Backend:
+    from backends.echo import open_echo
+
+    return await open_echo(spec)
+
+
+async def _open_onnx(spec: ModelSpec) -> Backend:
+    from backends.onnx_engine import open_onnx
+
+    return await open_onnx(spec)
