@@ -1,0 +1,148 @@
+"""The bot's configuration: every key, its type, its default and a sentence about it.
+
+Values of channels (`[settings]`, `[channels]`) are checked against the settings that the plugins
+declare, in `bot.config_file`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backends import ModelSpec, Value
+from bot.secret import Secret
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """A table of the config file: unknown keys are refused, types are not guessed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    """`[models.NAME]`: a model that is not in the models folder, or needs options."""
+
+    backend: str = Field(description="The backend that opens it, such as onnx or echo.")
+    path: Path | None = Field(
+        default=None, description="The model directory; onnx takes models_dir/NAME without it."
+    )
+    options: dict[str, Value] = Field(
+        default_factory=dict[str, Value],
+        description="The backend's own options, such as slots and threads of onnx.",
+    )
+
+    def spec(self, name: str, models_dir: Path) -> ModelSpec:
+        """What the backend is told."""
+        folder = models_dir / name
+        path = self.path or (folder if folder.is_dir() else None)
+        return ModelSpec(name=name, backend=self.backend, path=path, options=self.options)
+
+
+class WebConfig(Section):
+    """`[web]`: the page on which one chats in a browser."""
+
+    enabled: bool = Field(default=False, description="Whether to serve the page.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: Port = Field(default=8080, description="The port to listen on; 0 takes any free one.")
+    token: Secret | None = Field(
+        default=None,
+        description="A secret that visitors must give; needed where host is not this machine.",
+    )
+    channels: tuple[str, ...] = Field(
+        default=("lab",), description="The names of the page's channels, in their order."
+    )
+
+
+class DiscordConfig(Section):
+    """`[discord]`: the bot on Discord."""
+
+    enabled: bool = Field(default=False, description="Whether to serve Discord.")
+    token: Secret = Field(default=Secret(env="DISCORD_TOKEN"), description="The bot's token.")
+    guilds: tuple[int, ...] = Field(
+        default=(),
+        description="Guilds that get the commands at once; empty makes them global.",
+    )
+
+
+class SlackConfig(Section):
+    """`[slack]`: the bot on Slack."""
+
+    enabled: bool = Field(default=False, description="Whether to serve Slack.")
+    mode: Literal["socket", "http"] = Field(
+        default="socket",
+        description="socket needs no public address; http is called by Slack and checks signatures.",
+    )
+    bot_token: Secret = Field(
+        default=Secret(env="SLACK_BOT_TOKEN"), description="The bot token (xoxb-…)."
+    )
+    app_token: Secret = Field(
+        default=Secret(env="SLACK_APP_TOKEN"),
+        description="The app-level token (xapp-…); needed in socket mode.",
+    )
+    signing_secret: Secret = Field(
+        default=Secret(env="SLACK_SIGNING_SECRET"),
+        description="The signing secret; needed in http mode.",
+    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on in http mode.")
+    port: Port = Field(default=3000, description="The port to listen on in http mode.")
+
+
+class LimitsConfig(Section):
+    """`[limits]`: what the bot does at once, and for how long."""
+
+    concurrent: Annotated[int, Field(ge=1)] = Field(
+        default=8, description="How many prompts are written at the same time."
+    )
+    waiting: Annotated[int, Field(ge=0)] = Field(
+        default=64, description="How many more may wait; beyond that the bot says it is busy."
+    )
+    deadline: Annotated[float, Field(gt=0)] = Field(
+        default=300, description="Seconds after which an unfinished answer is stopped."
+    )
+    shutdown: Annotated[float, Field(ge=0)] = Field(
+        default=25, description="Seconds that running answers get to finish when the bot stops."
+    )
+
+
+class LogConfig(Section):
+    """`[log]`: what is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important kind of line to write."
+    )
+    format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="auto writes text to a terminal and JSON elsewhere."
+    )
+
+
+class Config(Section):
+    """The whole configuration. Relative paths start from the config file's folder."""
+
+    data_dir: Path = Field(
+        default=Path("data"), description="The folder of the database; one bot at a time uses it."
+    )
+    models_dir: Path = Field(
+        default=Path("models"), description="The folder in which models are found by their names."
+    )
+    plugins_dir: Path = Field(
+        default=Path("plugins.d"), description="The folder whose .py files are loaded as plugins."
+    )
+    settings: dict[str, Value] = Field(
+        default_factory=dict[str, Value],
+        description="What counts in every channel until an admin changes it.",
+    )
+    channels: dict[str, dict[str, Value]] = Field(
+        default_factory=dict[str, dict[str, Value]],
+        description='The same for one channel, named as "platform:channel".',
+    )
+    models: dict[str, ModelConfig] = Field(
+        default_factory=dict[str, ModelConfig],
+        description="Models beside those in the models folder.",
+    )
+    web: WebConfig = Field(default=WebConfig(), description="The page to chat in a browser.")
+    discord: DiscordConfig = Field(default=DiscordConfig(), description="Discord.")
+    slack: SlackConfig = Field(default=SlackConfig(), description="Slack.")
+    limits: LimitsConfig = Field(default=LimitsConfig(), description="How much at once.")
+    log: LogConfig = Field(default=LogConfig(), description="The log.")
