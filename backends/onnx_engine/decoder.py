@@ -1,0 +1,160 @@
+"""Run the decoder graph in place: past and present keys and values are the same memory.
+
+The cache is one block of `slots` rows. Decoding runs on the first B rows at once, each at its own
+length; a prefill runs on one row alone, so what a prompt leaves there never depends on company.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from backends.model_directory import Architecture
+from backends.vocabulary import BackendError
+
+Floats = NDArray[np.float32]
+
+
+class Decoder:
+    """A session of ONNX Runtime together with its key/value cache. Not for several threads."""
+
+    def __init__(self, graph: Path, sizes: Architecture, slots: int, threads: int) -> None:
+        """Load the graph; `threads` 0 takes all cores. Raises `BackendError` if it cannot run."""
+        self.slots = slots
+        self.sizes = sizes
+        self._session = _open_session(graph, threads)
+        shape = (sizes.layers, 2, slots, sizes.heads, sizes.context, sizes.head_width)
+        # Zeros, because even masked positions must hold numbers; untouched pages cost nothing.
+        self._cache = np.zeros(shape, np.float32)
+        self._buffers = _Buffers(slots, sizes)
+        self._steps: dict[int, onnxruntime.IOBinding] = {}
+        self._probe(graph)
+
+    @property
+    def cache_bytes(self) -> int:
+        """The memory that keys and values take when every slot is full."""
+        return self._cache.nbytes
+
+    def prefill(self, slot: int, tokens: NDArray[np.int64], start: int = 0) -> Floats:
+        """Read tokens into a slot behind its first `start` ones.
+
+        Returns the logits (vocabulary,) of what comes next.
+        """
+        return self._read(slot, tokens, start, np.array([len(tokens) - 1]))[0]
+
+    def score(self, tokens: NDArray[np.int64]) -> Floats:
+        """Return the logits (len(tokens), vocabulary) after each of the tokens; uses slot 0."""
+        return self._read(0, tokens, 0, np.arange(len(tokens)))
+
+    def step(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Floats:
+        """Read one more token into each of the first B slots.
+
+        `tokens` and `lengths` are (B,); `lengths` counts what the slots held before. Returns the
+        logits (B, vocabulary), valid until the next step.
+        """
+        width = len(tokens)
+        buffers = self._buffers
+        buffers.tokens[:width] = tokens
+        buffers.positions[:width] = lengths
+        buffers.last[:width] = lengths
+        buffers.longest[...] = lengths.max() + 1
+        self._run(self._steps.get(width) or self._bind_step(width))
+        return buffers.logits[:width]
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` tokens of one slot into another."""
+        self._cache[:, :, target, :, :length] = self._cache[:, :, source, :, :length]
+
+    def clear(self, slot: int) -> None:
+        """Zero a slot whose numbers went bad."""
+        self._cache[:, :, slot] = 0
+
+    def _read(
+        self, slot: int, tokens: NDArray[np.int64], start: int, rows: NDArray[np.int64]
+    ) -> Floats:
+        """Run `tokens` through one slot and return the logits of the given rows among them."""
+        end = start + len(tokens)
+        logits = np.empty((len(rows), self.sizes.vocabulary), np.float32)
+        inputs = {
+            "input_ids": np.ascontiguousarray(tokens, np.int64)[None],
+            "position_ids": np.arange(start, end)[None],
+            "seqlens_k": np.array([end - 1], np.int32),
+            "total_sequence_length": np.array(end, np.int32),
+            "logit_rows": rows,
+        }
+        binding = self._session.io_binding()
+        for name, value in inputs.items():
+            _bind(binding.bind_input, name, value)
+        _bind(binding.bind_output, "logits", logits)
+        self._bind_cache(binding, slice(slot, slot + 1))
+        self._run(binding)
+        return logits
+
+    def _bind_step(self, width: int) -> onnxruntime.IOBinding:
+        """Bind the step of the first `width` slots; all its memory stays where it is."""
+        binding, buffers = self._session.io_binding(), self._buffers
+        _bind(binding.bind_input, "input_ids", buffers.tokens[:width, None])
+        _bind(binding.bind_input, "position_ids", buffers.positions[:width, None])
+        _bind(binding.bind_input, "seqlens_k", buffers.last[:width])
+        _bind(binding.bind_input, "total_sequence_length", buffers.longest)
+        _bind(binding.bind_input, "logit_rows", buffers.rows[:width])
+        _bind(binding.bind_output, "logits", buffers.logits[:width])
+        self._bind_cache(binding, slice(0, width))
+        self._steps[width] = binding
+        return binding
+
+    def _bind_cache(self, binding: onnxruntime.IOBinding, slots: slice) -> None:
+        for layer in range(self.sizes.layers):
+            for which, what in enumerate(("key", "value")):
+                memory = self._cache[layer, which, slots]
+                _bind(binding.bind_input, f"past_{what}_{layer}", memory)
+                _bind(binding.bind_output, f"present_{what}_{layer}", memory)
+
+    def _run(self, binding: onnxruntime.IOBinding) -> None:
+        self._session.run_with_iobinding(binding)
+
+    def _probe(self, graph: Path) -> None:
+        """Run one token, so that a graph that does not fit its card fails here and not later."""
+        try:
+            self.step(np.zeros(1, np.int64), np.zeros(1, np.int64))
+        # ONNX Runtime raises classes of its own without a common base but Exception.
+        except Exception as error:
+            raise BackendError(
+                f"The model {graph.parent.name} cannot run: its graph does not fit its card. "
+                "Export the model again."
+            ) from error
+
+
+class _Buffers:
+    """A decoding step's inputs and logits, allocated once."""
+
+    def __init__(self, slots: int, sizes: Architecture) -> None:
+        self.tokens = np.zeros(slots, np.int64)
+        self.positions = np.zeros(slots, np.int64)
+        self.last = np.zeros(slots, np.int32)
+        self.longest = np.zeros((), np.int32)
+        self.rows = np.arange(slots)
+        self.logits = np.zeros((slots, sizes.vocabulary), np.float32)
+
+
+def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # Numbers too small to matter make the processor many times slower.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime raises classes of its own without a common base but Exception.
+    except Exception as error:
+        raise BackendError(
+            f"ONNX Runtime cannot load the model {graph.parent.name}: export it again."
+        ) from error
+
+
+def _bind(bind: Callable[..., None], name: str, value: NDArray[Any]) -> None:
+    """Bind a contiguous array's memory; the caller keeps the array alive while it is bound."""
+    bind(name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data)

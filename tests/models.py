@@ -1,0 +1,77 @@
+"""Real tiny GPT-2s for tests: random weights, a tokenizer trained here, exported for real."""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+END = "<|endoftext|>"
+SENTENCES = (
+    "What would you do if you could fly?",
+    "How do you make the best coffee in the morning?",
+    "ROMEO: But soft, what light through yonder window breaks?",
+    "The bot writes — naïve café ☕ 日本語 🎉 and more.",
+)
+
+
+def tiny_tokenizer(vocabulary: int = 400) -> Tokenizer:
+    """Return a byte-level BPE trained on a few sentences; its end token has id 0."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES * 3, trainer)
+    return tokenizer
+
+
+def tiny_checkpoint(
+    path: Path,
+    *,
+    layers: int = 2,
+    heads: int = 2,
+    width: int = 32,
+    context: int = 64,
+    seed: int = 0,
+) -> Path:
+    """Write a Hugging Face directory with a GPT-2 of random but decided weights."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    tokenizer = tiny_tokenizer()
+    end = tokenizer.token_to_id(END)
+    config = GPT2Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        n_positions=context,
+        n_embd=width,
+        n_layer=layers,
+        n_head=heads,
+        bos_token_id=end,
+        eos_token_id=end,
+        # Wide enough that logits differ clearly: greedy choices are then not ties.
+        initializer_range=0.4,
+    )
+    torch.manual_seed(seed)
+    GPT2LMHeadModel(config).save_pretrained(path)
+    tokenizer.save(str(path / "tokenizer.json"))
+    return path
+
+
+def tiny_model_directory(path: Path, *, precision: str = "fp32", **sizes: int) -> Path:
+    """Write a tiny exported model directory at `path` and return it."""
+    from trainer.export import export_model
+
+    checkpoint = tiny_checkpoint(path.parent / f"{path.name}-checkpoint", **sizes)
+    export_model(
+        checkpoint,
+        path,
+        precision=precision,
+        validation=None,
+        training={},
+        data={"source": "made on the spot", "licence": "MIT"},
+        defaults={},
+    )
+    return path
