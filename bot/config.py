@@ -40,6 +40,19 @@ class ModelConfig(Section):
         return ModelSpec(name=name, backend=self.backend, path=path, options=self.options)
 
 
+class WebChannelConfig(Section):
+    """`[web.channels.NAME]`: one channel of the page."""
+
+    topic: str = Field(default="", description="A few words beside the channel's name.")
+    examples: tuple[str, ...] = Field(
+        default=("Once upon a time", "/help"),
+        description="Lines that an empty channel proposes to try.",
+    )
+
+
+WebChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+
 class WebConfig(Section):
     """`[web]`: the page on which one chats in a browser."""
 
@@ -48,10 +61,13 @@ class WebConfig(Section):
     port: Port = Field(default=8080, description="The port to listen on; 0 takes any free one.")
     token: Secret | None = Field(
         default=None,
-        description="A secret that visitors must give; needed where host is not this machine.",
+        description="A secret of 16 characters or more that visitors must give; "
+        "needed where host is not this machine.",
     )
-    channels: tuple[str, ...] = Field(
-        default=("lab",), description="The names of the page's channels, in their order."
+    channels: dict[WebChannelName, WebChannelConfig] = Field(
+        default={"lab": WebChannelConfig()},
+        min_length=1,
+        description="The page's channels by name, in their order.",
     )
 
 
