@@ -1,0 +1,106 @@
+"""Checkpoints: Hugging Face directories that also hold all that exact resuming needs.
+
+config.json model.safetensors tokenizer.json …   loads in transformers as it is
+optimizer.safetensors                            optimizer state and random generators
+state.json                                       step, tokens, time, losses
+manifest.json                                    sha256 of every file above
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.optim import Optimizer
+
+from backends import UserError
+from backends.durable import durable_directory
+from trainer.models import END
+from trainer.optimizers import load_state, state_tensors
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import GPT2LMHeadModel
+
+MANIFEST = "manifest.json"
+_RNG = "rng/"
+
+
+@dataclass
+class State:
+    """Where a run stands. The data position and the learning rate follow from `step`."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    """Time spent training, over all sessions of the run."""
+    train_loss: float | None = None
+    val_loss: float | None = None
+    best_val_loss: float | None = None
+    best_step: int = 0
+    state: str = "training"
+    """`training`, `stopped` (by a signal) or `finished`."""
+
+
+def save_checkpoint(
+    path: Path,
+    model: "GPT2LMHeadModel",
+    tokenizer: "Tokenizer",
+    optimizers: list[Optimizer],
+    state: State,
+) -> None:
+    """Write a checkpoint that is there whole or not at all."""
+    with durable_directory(path) as folder:
+        model.save_pretrained(folder, safe_serialization=True)
+        tokenizer.save(str(folder / "tokenizer.json"))
+        (folder / "tokenizer_config.json").write_text(
+            json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END})
+        )
+        tensors = state_tensors(optimizers)
+        tensors |= {_RNG + name: value for name, value in _random_state().items()}
+        save_file(tensors, folder / "optimizer.safetensors")
+        (folder / "state.json").write_text(json.dumps(asdict(state), indent=2))
+        sums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+        (folder / MANIFEST).write_text(json.dumps(sums, indent=2))
+
+
+def verify_checkpoint(path: Path) -> None:
+    """Raise `UserError` where a file of the checkpoint is missing or not as it was written."""
+    try:
+        sums = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        wrong = [name for name, value in sums.items() if _sha256(path / name) != value]
+    except (OSError, ValueError) as exc:
+        raise UserError(f"{path} is not a whole checkpoint: {exc}.") from exc
+    if wrong:
+        raise UserError(f"The checkpoint {path} is damaged: {wrong[0]} has changed.")
+
+
+def load_checkpoint(path: Path, optimizers: list[Optimizer]) -> State:
+    """Restore optimizers and random generators; the model is loaded from `path` as any other."""
+    tensors = load_file(path / "optimizer.safetensors")
+    random = {name.removeprefix(_RNG): tensors.pop(name) for name in list(tensors) if _RNG in name}
+    load_state(optimizers, tensors)
+    torch.set_rng_state(random["cpu"])
+    if "cuda" in random and torch.cuda.is_available():
+        torch.cuda.set_rng_state(random["cuda"])
+    return read_state(path)
+
+
+def read_state(path: Path) -> State:
+    """Where the run stood when the checkpoint `path` was written."""
+    return State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+
+
+def _random_state() -> dict[str, torch.Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

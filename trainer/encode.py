@@ -1,0 +1,125 @@
+"""Turn texts into two arrays of token ids on disk, one to learn from and one held out."""
+
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib import format as npy
+
+from trainer.sniff import Kind
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+HEADER_BYTES = 128
+"""Room for the .npy header, whose length must be known before the array's is."""
+TEXTS_AT_ONCE = 1000
+PARAGRAPH = 4096
+"""Characters of long text that go to one of the splits together."""
+
+
+class TokenFile(AbstractContextManager["TokenFile"]):
+    """Write a 1-D .npy array of unknown length piece by piece."""
+
+    def __init__(self, path: Path, vocabulary: int) -> None:
+        self.dtype = np.dtype(np.uint16 if vocabulary <= 1 << 16 else np.uint32)
+        self.count = 0
+        self._file = path.open("wb")
+        self._file.write(bytes(HEADER_BYTES))
+
+    def append(self, ids: list[int]) -> None:
+        """Add token ids at the end."""
+        self._file.write(np.asarray(ids, self.dtype).tobytes())
+        self.count += len(ids)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.seek(0)
+        npy.write_array_header_1_0(
+            self._file,
+            {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False,
+             "shape": (self.count,)},
+        )  # fmt: skip
+        assert self._file.tell() == HEADER_BYTES  # noqa: S101 - numpy pads to 64 bytes
+        self._file.close()
+
+
+@dataclass
+class Counts:
+    """What an encoding found."""
+
+    texts: int = 0
+    characters: int = 0
+    training_tokens: int = 0
+    validation_tokens: int = 0
+    validation_texts: int = 0
+    lengths: np.ndarray | None = None
+    """How many texts have 0, 1, 2, … tokens, the last entry counting all longer ones."""
+
+    def covering(self, share: float) -> int:
+        """The fewest tokens that `share` of the texts do not exceed."""
+        assert self.lengths is not None  # noqa: S101 - set by encode
+        return int(np.searchsorted(np.cumsum(self.lengths), share * self.lengths.sum()))
+
+
+def encode(
+    texts: Iterable[str],
+    kind: Kind,
+    tokenizer: "Tokenizer",
+    end: int,
+    training: Path,
+    validation: Path,
+    val_fraction: float,
+    seed: int,
+) -> Counts:
+    """Write both splits; every text, or each of long text's stretches, falls into one by chance.
+
+    The end token stands before the first text, between texts, and after the last.
+    """
+    # A text that happens to hold the end token's spelling must not end there.
+    tokenizer.encode_special_tokens = True
+    counts = Counts(lengths=np.zeros(4097, np.int64))
+    chance = random.Random(seed)  # noqa: S311 - no secret hangs on the split
+    pieces = _stretches(texts) if kind is Kind.TEXT else iter(texts)
+    size = tokenizer.get_vocab_size()
+    with TokenFile(training, size) as learned, TokenFile(validation, size) as held_out:
+        for file in (learned, held_out):
+            file.append([end])
+        while batch := list(islice(pieces, TEXTS_AT_ONCE)):
+            for text, encoding in zip(batch, tokenizer.encode_batch_fast(batch), strict=True):
+                ids = encoding.ids if kind is Kind.TEXT else [*encoding.ids, end]
+                held = chance.random() < val_fraction
+                (held_out if held else learned).append(ids)
+                counts.texts += 1
+                counts.validation_texts += held
+                counts.characters += len(text)
+                counts.lengths[min(len(ids), 4096)] += 1
+        if kind is Kind.TEXT:
+            for file in (learned, held_out):
+                file.append([end])
+    counts.training_tokens, counts.validation_tokens = learned.count, held_out.count
+    return counts
+
+
+def _stretches(blocks: Iterable[str]) -> Iterator[str]:
+    """Cut blocks of long text into stretches of whole lines."""
+    for block in blocks:
+        stretch, length = [], 0
+        for line in block.splitlines(keepends=True):
+            stretch.append(line)
+            length += len(line)
+            if length >= PARAGRAPH:
+                yield "".join(stretch)
+                stretch, length = [], 0
+        if stretch:
+            yield "".join(stretch)

@@ -1,0 +1,91 @@
+"""What one training run was asked to do, as `config.toml` of the run holds it."""
+
+import json
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from backends import UserError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run. `None` stands for "choose for me" and is resolved before training."""
+
+    data: str
+    """Path of the file of texts."""
+    model: str
+    """A directory, an alias such as `124M`, or `fresh:SIZE`."""
+    format: str = "auto"
+    encoding: str = "utf-8"
+    header: bool | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 1
+    prefix: str = ""
+    batch_size: int | None = None
+    """Windows in one step."""
+    context: int | None = None
+    """Tokens in one window."""
+    vocabulary: int | None = None
+    """Tokens of a fresh model's tokenizer."""
+    lr: float | None = None
+    weight_decay: float = 0.1
+    dropout: float = 0.0
+    val_fraction: float = 0.02
+    eval_every: int = 200
+    sample_every: int = 500
+    compile: bool = False
+    source: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.epochs, self.steps, self.minutes)) > 1:
+            raise UserError("Give one of --epochs, --steps and --minutes, not several.")
+        for name, low, high in BOUNDS:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                flag = "--" + name.replace("_", "-")
+                raise UserError(f"{flag} must be between {low:g} and {high:g}, not {value:g}.")
+
+
+BOUNDS: tuple[tuple[str, float, float], ...] = (
+    ("epochs", 0.001, 10_000),
+    ("steps", 1, 100_000_000),
+    ("minutes", 0.01, 1_000_000),
+    ("seed", 0, 2**31 - 1),
+    ("batch_size", 1, 65_536),
+    ("context", 8, 131_072),
+    ("vocabulary", 300, 65_536),
+    ("lr", 1e-8, 1),
+    ("weight_decay", 0, 10),
+    ("dropout", 0, 0.9),
+    ("val_fraction", 0.001, 0.5),
+    ("eval_every", 1, 1_000_000),
+    ("sample_every", 1, 1_000_000),
+)
+"""Lowest and highest value of each number, both allowed."""
+
+
+def write_settings(settings: Settings, path: Path) -> None:
+    """Write `settings` as TOML; keys that are `None` are left out."""
+    # JSON's strings, numbers and booleans are TOML's too, except for DEL, which TOML escapes.
+    lines = (
+        f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+        for key, value in asdict(settings).items()
+        if value is not None
+    )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_settings(path: Path) -> Settings:
+    """Read what `write_settings` wrote; raises `UserError` where the file is damaged."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        unknown = set(table) - {field.name for field in fields(Settings)}
+        if unknown:
+            raise UserError(f"{path} has an unknown key {min(unknown)!r}: remove it.")
+        return Settings(**table)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError) as exc:
+        raise UserError(f"{path} cannot be read as a run's settings: {exc}.") from exc

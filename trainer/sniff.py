@@ -1,0 +1,113 @@
+"""Find out what a file of texts is: long text, one text a line, or a CSV; or refuse it."""
+
+import codecs
+import csv
+import re
+import statistics
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from backends import UserError
+
+HEAD = 1 << 18
+"""Bytes looked at."""
+SENTENCE_START = re.compile(r"[^a-z]")
+HEADER_NAMES = {
+    "body", "comment", "comments", "content", "line", "lines", "message", "messages", "post",
+    "quote", "sentence", "text", "texts", "title", "titles", "tweet", "tweets",
+}  # fmt: skip
+HEADER_SHAPE = re.compile(r"[\w.-]+( [\w.-]+)?")
+
+
+class Kind(StrEnum):
+    """The shapes of a file."""
+
+    TEXT = "text"
+    LINES = "lines"
+    CSV = "csv"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to read a file, and why it was taken for that."""
+
+    kind: Kind
+    encoding: str
+    header: bool = False
+    columns: int = 1
+    reason: str = ""
+
+
+def sniff(
+    path: Path, kind: str = "auto", encoding: str = "utf-8", header: bool | None = None
+) -> Layout:
+    """Look at the head of a file; raises `UserError` where it holds no text.
+
+    A `.csv` is a CSV. Any other file is one text a line where fewer than 2 % of its lines are
+    blank and fewer than 20 % go on in small letters from the line before; else it is long text.
+    """
+    encoding, head = _head(path, encoding)
+    if kind == "csv" or (kind == "auto" and path.suffix.lower() == ".csv"):
+        return _csv_layout(head, encoding, header, "asked for" if kind == "csv" else "named .csv")
+    if kind != "auto":
+        return Layout(Kind(kind), encoding, reason="asked for")
+    lines = head.splitlines()
+    if len(lines) > 1 and len(head) >= HEAD // 4:
+        lines.pop()  # the head may end inside a line
+    filled = [line for line in lines if line.strip()]
+    blank = 1 - len(filled) / len(lines)
+    going_on = sum(not SENTENCE_START.match(line) for line in filled) / len(filled)
+    if len(filled) >= 2 and blank < 0.02 and going_on < 0.2 and max(map(len, filled)) < 10_000:
+        return Layout(Kind.LINES, encoding, reason="hardly a line is blank or goes on the last")
+    reason = f"{blank:.0%} of its lines are blank, {going_on:.0%} begin with a small letter"
+    return Layout(Kind.TEXT, encoding, reason=reason)
+
+
+def _head(path: Path, encoding: str) -> tuple[str, str]:
+    """The encoding without its byte-order mark, and the beginning of the file decoded."""
+    try:
+        codecs.lookup(encoding)
+        with path.open("rb") as file:
+            data = file.read(HEAD)
+            whole = not file.read(1)
+    except LookupError as exc:
+        raise UserError(f"Python knows no encoding {encoding!r}: try utf-8 or cp1252.") from exc
+    except OSError as exc:
+        raise UserError(f"{path} cannot be read: {exc.strerror}.") from exc
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif data.startswith(codecs.BOM_UTF8):
+        encoding = "utf-8-sig"
+    elif b"\0" in data and "16" not in encoding and "32" not in encoding:
+        raise UserError(f"{path} is binary, not text: give a .txt or .csv file.")
+    try:
+        head = codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
+    except UnicodeDecodeError as exc:
+        raise UserError(
+            f"{path} is not {encoding} text (byte {data[exc.start]:#04x} at {exc.start}): say "
+            "which encoding it has, such as --encoding cp1252."
+        ) from exc
+    if not head.strip():
+        raise UserError(f"{path} is empty: there is nothing to learn from.")
+    return encoding, head
+
+
+def _csv_layout(head: str, encoding: str, header: bool | None, reason: str) -> Layout:
+    rows = [row for row in csv.reader(head.splitlines(keepends=True)[:200]) if any(row)]
+    columns = max(map(len, rows), default=1)
+    if header is None:
+        header = _is_header([row[0] for row in rows])
+    return Layout(Kind.CSV, encoding, header, columns, reason)
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Whether the first cell names the column.
+
+    It does where it is one or two plain words and is either a usual name, or far shorter than the
+    cells below it.
+    """
+    if len(cells) < 2 or not HEADER_SHAPE.fullmatch(cells[0].strip()):
+        return False
+    usual = statistics.median(len(cell) for cell in cells[1:])
+    return cells[0].strip().lower() in HEADER_NAMES or 3 * len(cells[0]) < usual
