@@ -48,6 +48,16 @@ def parse(line: str, commands: Sequence[Command]) -> Typed:
     return Typed(command.name, _Options(command).read(rest))
 
 
+def understand(said: str, commands: Sequence[Command]) -> Typed:
+    """Read what was said to the bot: a command behind a `/`, or else a text to carry on.
+
+    Raises `UserError` as `parse` does.
+    """
+    if said.lstrip().startswith("/"):
+        return parse(said, commands)
+    return Typed("generate", {"text": said})
+
+
 def _split_command(line: str, commands: Sequence[Command]) -> tuple[Command, str]:
     by_name = {command.name: command for command in commands}
     words: list[str] = []

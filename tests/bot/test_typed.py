@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends import UserError
-from bot.typed import Typed, parse
+from bot.typed import Typed, parse, understand
 from plugins.vocabulary import Command, Context, Option, Piece
 
 
@@ -154,6 +154,11 @@ def test_what_cannot_be_understood_is_refused_with_a_suggestion(line: str, sente
     with pytest.raises(UserError) as caught:
         parse(line, COMMANDS)
     assert sentence in str(caught.value)
+
+
+def test_what_is_said_is_carried_on_unless_a_slash_makes_it_a_command():
+    assert understand("about cats ", COMMANDS) == Typed("generate", {"text": "about cats "})
+    assert understand(" /about", COMMANDS) == Typed("about")
 
 
 def test_a_long_run_of_spaces_or_quotes_is_read_in_no_time():
