@@ -88,7 +88,7 @@ class SlackConfig(Section):
     enabled: bool = Field(default=False, description="Whether to serve Slack.")
     mode: Literal["socket", "http"] = Field(
         default="socket",
-        description="socket needs no public address; http is called by Slack and checks signatures.",
+        description="socket needs no public address; http has Slack call the address below.",
     )
     bot_token: Secret = Field(
         default=Secret(env="SLACK_BOT_TOKEN"), description="The bot token (xoxb-…)."

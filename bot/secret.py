@@ -38,10 +38,7 @@ class Secret(BaseModel):
 
     def read(self) -> SecretStr:
         """Return the secret. Raises `UserError`, naming the place, where there is none."""
-        if self.env is not None:
-            value = os.environ.get(self.env, "").strip()
-        else:
-            value = self._first_line()
+        value = os.environ.get(self.env, "").strip() if self.env else self._first_line()
         if not value:
             raise UserError(f"No secret is in {self}. Put it there, or name another place.")
         return SecretStr(value)

@@ -31,11 +31,16 @@ def parse_value(option: Option, raw: object, *, typed: bool = True) -> Value:
 
 
 def show_value(value: Value) -> str:
-    r"""A value as it would be typed: text in quotes, with its line breaks as `\n`."""
+    """A value to be read: as it is typed, and text in quotes."""
+    return f'"{type_value(value)}"' if isinstance(value, str) else type_value(value)
+
+
+def type_value(value: Value) -> str:
+    r"""A value as an admin would type it: a line break in text is `\n`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t") + '"'
+        return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

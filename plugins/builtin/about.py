@@ -17,7 +17,7 @@ _ABOUT = (
 
 async def _about(context: Context) -> AsyncIterator[Piece]:
     try:
-        model = describe_model(await context.models.info(await current_model(context)))
+        model = describe_model(await context.models.info(current_model(context)))
     except UserError as problem:
         model = str(problem)
     yield Piece(f"{_ABOUT}\n\nThe model that writes here:\n{model}")

@@ -18,15 +18,10 @@ def describe_model(info: ModelInfo) -> str:
     return "\n".join(lines + [f"{label}: {fact}" for label, fact in info.details.items()])
 
 
-async def current_model(context: Context) -> str:
+def current_model(context: Context) -> str:
     """The name of the channel's model. Raises `UserError` where none is chosen."""
     if chosen := str(context.settings.value("model")):
         return chosen
-    names = await context.models.names()
-    if len(names) == 1:
-        return names[0]
-    if not names:
-        raise UserError("There is no model yet. The operator can add one to the models folder.")
     raise UserError("No model is chosen here. An admin can choose one with /model use.")
 
 
@@ -34,7 +29,7 @@ async def _list(context: Context) -> AsyncIterator[Piece]:
     names = await context.models.names()
     if not names:
         raise UserError("There is no model yet. The operator can add one to the models folder.")
-    here = str(context.settings.value("model")) or (names[0] if len(names) == 1 else "")
+    here = str(context.settings.value("model"))
     yield Piece("\n".join(f"{name} (writes here)" if name == here else name for name in names))
 
 
@@ -45,7 +40,7 @@ async def _use(context: Context) -> AsyncIterator[Piece]:
 
 
 async def _info(context: Context) -> AsyncIterator[Piece]:
-    name = str(context.options.get("name") or await current_model(context))
+    name = str(context.options.get("name") or current_model(context))
     yield Piece(describe_model(await context.models.info(name)))
 
 

@@ -68,9 +68,7 @@ SETTINGS = (
         per_request=True,
     ),
     _number("top_k", "integer", "Choose among this many likeliest tokens; 0 is all of them."),
-    _number(
-        "top_p", "number", "Choose among the likeliest tokens reaching this share; 1 is all."
-    ),
+    _number("top_p", "number", "Choose among the likeliest tokens reaching this share; 1 is all."),
     _number("min_p", "number", "Drop tokens below this share of the likeliest one; 0 keeps all."),
     _number("repetition_penalty", "number", "Above 1 avoids what was said already; 1 is off."),
     Setting(

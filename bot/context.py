@@ -1,0 +1,84 @@
+"""What a running command is given, and the way of a prompt through filters, line and model."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from backends import Chunk, Prompt, UserError, Value
+from bot.closing import closing
+from bot.cooldown import Cooldowns
+from bot.models import ModelPool
+from bot.waiting_line import WaitingLine
+from plugins.registry import Registry
+from plugins.vocabulary import Command, Request, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What all running commands share."""
+
+    registry: Registry
+    models: ModelPool
+    line: WaitingLine
+    cooldowns: Cooldowns
+
+
+@dataclass(slots=True)
+class RunningCommand:
+    """One command while it runs (`plugins.vocabulary.Context`)."""
+
+    request: Request
+    options: Mapping[str, Value]
+    settings: Settings
+    commands: Sequence[Command]
+    shop: Workshop
+    _streams: list[AsyncIterator[Chunk]] = field(default_factory=list[AsyncIterator[Chunk]])
+    _cooling: bool = False
+
+    @property
+    def models(self) -> ModelPool:
+        """The models that this bot can use."""
+        return self.shop.models
+
+    def generate(self, prompt: Prompt, model: str | None = None) -> AsyncIterator[Chunk]:
+        """Write with the channel's model (or another), through filters, after a place in the line.
+
+        Raises `UserError`.
+        """
+        stream = self._generate(prompt, model or str(self.settings.value("model")))
+        self._streams.append(stream)
+        return stream
+
+    async def aclose(self) -> None:
+        """Free the work of streams that the command left unread."""
+        for stream in self._streams:
+            async with closing(stream):
+                pass
+
+    async def _generate(self, prompt: Prompt, model: str) -> AsyncIterator[Chunk]:
+        if not model:
+            raise UserError("No model is chosen here. An admin can choose one with /model use.")
+        for one in self.shop.registry.filters:
+            if one.before:
+                prompt = one.before(prompt, self.request)
+        await self.shop.models.check(model)
+        self._cool_down()
+        async with (
+            self.shop.line.place(),
+            self.shop.models.use(model) as backend,
+            closing(backend.generate(prompt)) as written,
+            closing(self._filtered(written)) as chunks,
+        ):
+            async for chunk in chunks:
+                yield chunk
+
+    def _filtered(self, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+        for one in self.shop.registry.filters:
+            if one.after:
+                chunks = one.after(chunks, self.request)
+        return chunks
+
+    def _cool_down(self) -> None:
+        """Once for each command, however many texts it writes."""
+        if not self._cooling:
+            self.shop.cooldowns.start(self.request, float(self.settings.value("cooldown")))
+            self._cooling = True

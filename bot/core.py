@@ -1,0 +1,70 @@
+"""The bot without its platforms: database, models and router, opened and closed together."""
+
+import inspect
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bot.config import Config
+from bot.context import Workshop
+from bot.cooldown import Cooldowns
+from bot.data_dir import DATABASE, data_directory
+from bot.models import ModelPool
+from bot.router import Router
+from bot.settings import SettingsBook
+from bot.store import Store, open_store
+from bot.waiting_line import WaitingLine
+from plugins.registry import Lifecycle, Registry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Everything that serves calls."""
+
+    config: Config
+    registry: Registry
+    store: Store
+    models: ModelPool
+    router: Router
+
+
+@asynccontextmanager
+async def open_core(config: Config, registry: Registry) -> AsyncIterator[Core]:
+    """Open the core, and close it when the block ends.
+
+    Raises `UserError` where the data directory or its database cannot be used.
+    """
+    with data_directory(config.data_dir) as folder:
+        async with open_store(folder / DATABASE) as store:
+            core = _build(config, registry, store)
+            try:
+                for plugin in registry.plugins:
+                    await _call(plugin.name, "startup", plugin.startup)
+                yield core
+            finally:
+                for plugin in reversed(registry.plugins):
+                    await _call(plugin.name, "shutdown", plugin.shutdown)
+                await core.models.aclose()
+
+
+def _build(config: Config, registry: Registry, store: Store) -> Core:
+    limits = config.limits
+    models = ModelPool(config.models_dir, config.models, registry.backends)
+    line = WaitingLine(limits.concurrent, limits.waiting)
+    shop = Workshop(registry, models, line, Cooldowns())
+    declared = {setting.name: setting for setting in registry.settings}
+    book = SettingsBook(declared, config, store, models)
+    return Core(config, registry, store, models, Router(shop, book, store, limits))
+
+
+async def _call(plugin: str, hook: str, function: Lifecycle | None) -> None:
+    """Call a plugin's hook under a guard: one that fails is logged, and the bot goes on."""
+    try:
+        outcome = function() if function else None
+        if inspect.isawaitable(outcome):
+            await outcome
+    except Exception:
+        log.exception("%s of the plugin %s failed", hook, plugin)

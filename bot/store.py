@@ -1,0 +1,173 @@
+"""What must survive a restart: the settings that admins made, and which events were handled.
+
+SQLite in WAL with synchronous=FULL: what was acknowledged is on the disk. One process uses a
+database at a time (`bot.data_dir` sees to that), through one connection.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from backends import UserError, Value
+from plugins.vocabulary import Scope
+
+SCHEMA = 1
+"""The version of the tables below, kept in SQLite's `user_version`."""
+
+_REDELIVERY = timedelta(hours=2)
+"""How long an event is remembered: longer than Slack, the most patient one, delivers it again."""
+
+_tables = sa.MetaData()
+
+_settings = sa.Table(
+    "settings",
+    _tables,
+    sa.Column("platform", sa.Text, primary_key=True),
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("place", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False, comment="JSON, so that a type stays what it is"),
+    sa.Column("set_by", sa.Text, nullable=False),
+    sa.Column("set_at", sa.DateTime, nullable=False, comment="UTC"),
+)
+
+_claims = sa.Table(
+    "claims",
+    _tables,
+    sa.Column("event", sa.Text, primary_key=True),
+    sa.Column("claimed_at", sa.DateTime, nullable=False, index=True, comment="UTC"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stored value counts."""
+
+    platform: str
+    scope: Scope
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A value that an admin set for a place."""
+
+    place: Place
+    key: str
+    value: Value
+    set_by: str
+    set_at: datetime
+    """In UTC."""
+
+
+class Store:
+    """The database, open."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def settings(self, places: Sequence[Place]) -> list[Stored]:
+        """All values stored for any of these places."""
+        columns = sa.tuple_(_settings.c.platform, _settings.c.scope, _settings.c.place)
+        wanted = columns.in_([(place.platform, place.scope, place.id) for place in places])
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(sa.select(_settings).where(wanted))
+            return [_stored(row) for row in rows]
+
+    async def set(self, stored: Stored) -> None:
+        """Store a value; on the disk when this returns."""
+        place = stored.place
+        row = {
+            "platform": place.platform,
+            "scope": place.scope,
+            "place": place.id,
+            "key": stored.key,
+            "value": json.dumps(stored.value),
+            "set_by": stored.set_by,
+            "set_at": stored.set_at.astimezone(UTC).replace(tzinfo=None),
+        }
+        new = {name: row[name] for name in ("value", "set_by", "set_at")}
+        statement = insert(_settings).values(row)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=list(_settings.primary_key), set_=new
+                )
+            )
+
+    async def reset(self, place: Place, key: str) -> None:
+        """Forget a value, if there is one; on the disk when this returns."""
+        statement = sa.delete(_settings).where(
+            _settings.c.platform == place.platform,
+            _settings.c.scope == place.scope,
+            _settings.c.place == place.id,
+            _settings.c.key == key,
+        )
+        async with self._engine.begin() as connection:
+            await connection.execute(statement)
+
+    async def claim(self, event: str) -> bool:
+        """Take an event to handle it: true for the first who asks, false for every other."""
+        now = datetime.now(UTC).replace(tzinfo=None)
+        claim = insert(_claims).values(event=event, claimed_at=now).on_conflict_do_nothing()
+        async with self._engine.begin() as connection:
+            forgotten = _claims.c.claimed_at < now - _REDELIVERY
+            await connection.execute(sa.delete(_claims).where(forgotten))
+            won = await connection.execute(claim.returning(_claims.c.event))
+            return won.first() is not None
+
+
+@asynccontextmanager
+async def open_store(path: Path) -> AsyncIterator[Store]:
+    """Open the database, made if it is not there.
+
+    Raises `UserError` where the file is no database of ours, or one of a newer chinwag.
+    """
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=StaticPool)
+    sa.event.listen(engine.sync_engine, "connect", _make_durable)
+    try:
+        await _prepare(engine, path)
+        yield Store(engine)
+    finally:
+        await engine.dispose()
+
+
+def _make_durable(connection: sa.engine.interfaces.DBAPIConnection, _: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+async def _prepare(engine: AsyncEngine, path: Path) -> None:
+    try:
+        async with engine.begin() as connection:
+            version = (await connection.execute(sa.text("PRAGMA user_version"))).scalar_one()
+            if version > SCHEMA:
+                raise UserError(
+                    f"The database {path} was made by a newer chinwag (schema {version}; this one "
+                    f"knows {SCHEMA}). Upgrade chinwag, or choose another data_dir."
+                )
+            await connection.run_sync(_tables.create_all)
+            await connection.execute(sa.text(f"PRAGMA user_version={SCHEMA}"))
+    except DatabaseError as error:
+        raise UserError(
+            f"The database {path} cannot be used: {error.orig}. Restore it from a backup, or move "
+            "it away to begin with an empty one."
+        ) from error
+
+
+def _stored(row: sa.Row[tuple[str, Scope, str, str, str, str, datetime]]) -> Stored:
+    platform, scope, place, key, value, set_by, set_at = row
+    return Stored(
+        Place(platform, scope, place), key, json.loads(value), set_by, set_at.replace(tzinfo=UTC)
+    )
