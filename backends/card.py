@@ -90,7 +90,7 @@ def describe(card: Card) -> dict[str, str]:
             str(card.data.get("source", "")), str(card.data.get("licence", ""))
         ),
         "Training": _figures(card.training),
-        "Perplexity": _figures(dict[str, Any](card.perplexity)),
+        "Perplexity": _figures({**card.perplexity}),
         "Made": card.created.strftime("%Y-%m-%d"),
     }
     return {label: fact for label, fact in facts.items() if fact}

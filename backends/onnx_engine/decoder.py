@@ -4,6 +4,7 @@ The cache is one block of `slots` rows. Decoding runs on the first B rows at onc
 length; a prefill runs on one row alone, so what a prompt leaves there never depends on company.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ class _Buffers:
 
 def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or _own_cores()
     options.log_severity_level = 3
     # Numbers too small to matter make the processor many times slower.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
@@ -153,6 +154,17 @@ def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
         raise BackendError(
             f"ONNX Runtime cannot load the model {graph.parent.name}: export it again."
         ) from error
+
+
+def _own_cores() -> int:
+    """Return how many cores this process is confined to; 0, ONNX Runtime's "all", if to none.
+
+    Told nothing, ONNX Runtime would pin its threads to cores that are not ours.
+    """
+    if not hasattr(os, "sched_getaffinity"):  # only Linux has it
+        return 0
+    own = len(os.sched_getaffinity(0))
+    return own if own < (os.cpu_count() or own) else 0
 
 
 def _bind(bind: Callable[..., None], name: str, value: NDArray[Any]) -> None:
