@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backends import Chunk, Prompt, UserError, Value
-from bot.closing import closing
 from bot.cooldown import Cooldowns
 from bot.models import ModelPool
 from bot.waiting_line import WaitingLine
+from plugins.closing import closing
 from plugins.registry import Registry
 from plugins.vocabulary import Command, Request, Settings
 

@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class Core:
 
 
 @asynccontextmanager
-async def open_core(config: Config, registry: Registry) -> AsyncIterator[Core]:
+async def open_core(config: Config, registry: Registry) -> AsyncGenerator[Core]:
     """Open the core, and close it when the block ends.
 
     Raises `UserError` where the data directory or its database cannot be used.

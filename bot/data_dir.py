@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ DATABASE = "chinwag.sqlite3"
 
 
 @contextmanager
-def data_directory(path: Path) -> Iterator[Path]:
+def data_directory(path: Path) -> Generator[Path]:
     """Make the directory if need be, and keep other processes out until the block ends.
 
     The lock is the kernel's: it goes with the process, however that ends.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -80,7 +80,7 @@ class ModelPool:
         return (await self.info(name)).defaults
 
     @asynccontextmanager
-    async def use(self, name: str) -> AsyncIterator[Backend]:
+    async def use(self, name: str) -> AsyncGenerator[Backend]:
         """Lend a model, opened if need be; while it is lent it is not closed.
 
         Raises `UserError` for an unknown or broken one.

@@ -5,13 +5,14 @@ database at a time (`bot.data_dir` sees to that), through one connection.
 """
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -95,14 +96,13 @@ class Store:
             "set_by": stored.set_by,
             "set_at": stored.set_at.astimezone(UTC).replace(tzinfo=None),
         }
-        new = {name: row[name] for name in ("value", "set_by", "set_at")}
         statement = insert(_settings).values(row)
+        replacing = statement.on_conflict_do_update(
+            index_elements=list(_settings.primary_key),
+            set_={name: row[name] for name in ("value", "set_by", "set_at")},
+        )
         async with self._engine.begin() as connection:
-            await connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=list(_settings.primary_key), set_=new
-                )
-            )
+            await connection.execute(replacing)
 
     async def reset(self, place: Place, key: str) -> None:
         """Forget a value, if there is one; on the disk when this returns."""
@@ -115,10 +115,10 @@ class Store:
         async with self._engine.begin() as connection:
             await connection.execute(statement)
 
-    async def claim(self, event: str) -> bool:
+    async def claim(self, event_id: str) -> bool:
         """Take an event to handle it: true for the first who asks, false for every other."""
         now = datetime.now(UTC).replace(tzinfo=None)
-        claim = insert(_claims).values(event=event, claimed_at=now).on_conflict_do_nothing()
+        claim = insert(_claims).values(event=event_id, claimed_at=now).on_conflict_do_nothing()
         async with self._engine.begin() as connection:
             forgotten = _claims.c.claimed_at < now - _REDELIVERY
             await connection.execute(sa.delete(_claims).where(forgotten))
@@ -127,13 +127,13 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(path: Path) -> AsyncIterator[Store]:
+async def open_store(path: Path) -> AsyncGenerator[Store]:
     """Open the database, made if it is not there.
 
     Raises `UserError` where the file is no database of ours, or one of a newer chinwag.
     """
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=StaticPool)
-    sa.event.listen(engine.sync_engine, "connect", _make_durable)
+    event.listen(engine.sync_engine, "connect", _make_durable)
     try:
         await _prepare(engine, path)
         yield Store(engine)

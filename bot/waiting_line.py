@@ -1,7 +1,7 @@
 """The line in which prompts wait for their turn: bounded at both ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from backends import UserError
@@ -16,7 +16,7 @@ class WaitingLine:
         self._waiting = 0
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def place(self) -> AsyncGenerator[None]:
         """Wait for a turn and keep it until the block ends.
 
         Raises `UserError` at once where the line is full.

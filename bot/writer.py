@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from backends import UserError
-from bot.closing import closing
 from bot.platform import Surface
 from bot.splitting import Part, cut, open_fence
+from plugins.closing import closing
 from plugins.vocabulary import Piece
 
 log = logging.getLogger(__name__)

@@ -1,10 +1,10 @@
 """From a channel's settings to a prompt, and from its chunks to pieces for the reader."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
 from backends import Chunk, Prompt, Sampling
 from backends.presentation import presented
+from plugins.closing import closing
 from plugins.vocabulary import Context, Piece, Settings
 
 
@@ -43,7 +43,7 @@ def build_sampling(settings: Settings, seed: int | None = None) -> Sampling:
 
 async def write(context: Context, prompt: Prompt) -> AsyncIterator[Piece]:
     """Generate and show the prompt's texts, each as a part of its own, one after the other."""
-    async with aclosing(presented(context, prompt)) as chunks:
+    async with closing(presented(context, prompt)) as chunks:
         async for chunk in in_order(chunks):
             yield Piece(chunk.text, part=chunk.index)
 

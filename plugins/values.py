@@ -8,6 +8,7 @@ from plugins.vocabulary import Kind, Option, Setting
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
+_ESCAPE = re.compile(r"\\[nt\\]")
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 _SHOWN = 60
 """The most characters of a wrong value that a sentence repeats."""
@@ -41,7 +42,7 @@ def type_value(value: Value) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return _number_shown(value)
 
 
 def expectation(option: Option) -> str:
@@ -51,14 +52,19 @@ def expectation(option: Option) -> str:
     if option.kind == "boolean":
         return "true or false"
     if option.kind == "text":
-        return "text" + (f" of at most {option.maximum:g} characters" if option.maximum else "")
+        most = option.maximum
+        return "text" if most is None else f"text of at most {_number_shown(most)} characters"
     noun = "a whole number" if option.kind == "integer" else "a number"
     low, high = option.minimum, option.maximum
     if low is not None and high is not None:
-        return f"{noun} between {low:g} and {high:g}"
+        return f"{noun} between {_number_shown(low)} and {_number_shown(high)}"
     if low is not None:
-        return f"{noun} of at least {low:g}"
-    return noun if high is None else f"{noun} of at most {high:g}"
+        return f"{noun} of at least {_number_shown(low)}"
+    return noun if high is None else f"{noun} of at most {_number_shown(high)}"
+
+
+def _number_shown(number: float) -> str:
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def _fits(option: Option, value: Value) -> bool:
@@ -108,8 +114,7 @@ _PARSERS: dict[Kind, Callable[[object], Value | None]] = {
 
 
 def _unescape(text: str) -> str:
-    pieces = (_ESCAPES.get(piece, piece) for piece in re.findall(r"\\.|[^\\]+|\\", text, re.DOTALL))
-    return "".join(pieces)
+    return _ESCAPE.sub(lambda found: _ESCAPES[found[0]], text)
 
 
 def _quoted(raw: object) -> str:

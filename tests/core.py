@@ -1,6 +1,6 @@
 """A running core for tests: the real router, store and settings, with the echo backend."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -26,7 +26,7 @@ _numbers = count(1)
 @asynccontextmanager
 async def running_core(
     folder: Path, config: Mapping[str, object] = ECHO, registry: Registry | None = None
-) -> AsyncIterator[Core]:
+) -> AsyncGenerator[Core]:
     """Open a core whose data and models lie in `folder`, unless the config says otherwise."""
     places = {"data_dir": folder / "data", "models_dir": folder / "models"}
     made = Config.model_validate({**places, **config})

@@ -51,7 +51,8 @@ def describe_command(command: Command) -> str:
 
 def _describe_option(option: Option) -> str:
     needed = " (required)" if option.required else ""
-    return f"  {option.name}{needed}: {option.help} Must be {expectation(option)}."
+    bounds = "" if expectation(option) == "text" else f" ({expectation(option)})"
+    return f"  {option.name}{needed}: {option.help}{bounds}"
 
 
 COMMANDS = (

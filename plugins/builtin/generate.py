@@ -1,8 +1,8 @@
 """`/generate`: the command that the bot is there for."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
 
+from plugins.closing import closing
 from plugins.hookspecs import hookimpl
 from plugins.prompting import build_prompt, write
 from plugins.vocabulary import Command, Context, Option, Piece
@@ -13,7 +13,7 @@ _MOST_SEED = 2**31 - 1
 async def _generate(context: Context) -> AsyncIterator[Piece]:
     text, seed = context.options.get("text", ""), context.options.get("seed")
     prompt = build_prompt(context.settings, str(text), None if seed is None else int(seed))
-    async with aclosing(write(context, prompt)) as pieces:
+    async with closing(write(context, prompt)) as pieces:
         async for piece in pieces:
             yield piece
 

@@ -12,7 +12,7 @@ class RecordingSurface:
     limit: int = 2000
     pace: float = 0.0
     max_messages: int = 5
-    length: Callable[[str], int] = len
+    measure: Callable[[str], int] = len
     messages: list[str] = field(default_factory=list[str])
     versions: list[list[str]] = field(default_factory=list[list[str]])
     """Every text that each message has had."""
@@ -25,6 +25,9 @@ class RecordingSurface:
     failing_posts: list[Exception] = field(default_factory=list[Exception])
     shown: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something appears."""
+
+    def length(self, text: str) -> int:
+        return self.measure(text)
 
     async def post(self, text: str) -> object:
         await asyncio.sleep(0)

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def closing(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+async def closing(iterator: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T]]:
     """Like `contextlib.aclosing`, also for iterators that have nothing to close."""
     try:
         yield iterator
