@@ -19,7 +19,7 @@ test: $(VENV)/full check ## set up, check and run all tests
 check: $(VENV)/full ## lint, format and types, nothing changed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/full ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
