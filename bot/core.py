@@ -28,6 +28,8 @@ class Core:
     registry: Registry
     store: Store
     models: ModelPool
+    settings: SettingsBook
+    """`settings.at(request)` tells what counts in a place."""
     router: Router
 
 
@@ -57,7 +59,7 @@ def _build(config: Config, registry: Registry, store: Store) -> Core:
     shop = Workshop(registry, models, line, Cooldowns())
     declared = {setting.name: setting for setting in registry.settings}
     book = SettingsBook(declared, config, store, models)
-    return Core(config, registry, store, models, Router(shop, book, store, limits))
+    return Core(config, registry, store, models, book, Router(shop, book, store, limits))
 
 
 async def _call(plugin: str, hook: str, function: Lifecycle | None) -> None:
