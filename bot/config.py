@@ -103,6 +103,10 @@ class SlackConfig(Section):
     )
     host: str = Field(default="127.0.0.1", description="The address to listen on in http mode.")
     port: Port = Field(default=3000, description="The port to listen on in http mode.")
+    api_url: str = Field(
+        default="https://slack.com/api/",
+        description="Slack's Web API; GovSlack has its own, https://slack-gov.com/api/.",
+    )
 
 
 class LimitsConfig(Section):
