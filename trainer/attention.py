@@ -20,7 +20,7 @@ def short_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,  # noqa: ARG001 - part of transformers' signature
+    _attention_mask: Tensor | None,
     dropout: float = 0.0,
     **_: object,
 ) -> tuple[Tensor, None]:

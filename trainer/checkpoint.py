@@ -8,7 +8,8 @@ manifest.json                                    sha256 of every file above
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from backends import UserError
 from backends.durable import durable_directory
 from trainer.models import END
 from trainer.optimizers import load_state, state_tensors
+from trainer.runs import Run
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -41,6 +43,8 @@ class State:
     val_loss: float | None = None
     best_val_loss: float | None = None
     best_step: int = 0
+    unread_losses: list[float] = field(default_factory=list[float])
+    """Losses of the steps since the last line of `metrics.jsonl`."""
     state: str = "training"
     """`training`, `stopped` (by a signal) or `finished`."""
 
@@ -54,7 +58,7 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint that is there whole or not at all."""
     with durable_directory(path) as folder:
-        model.save_pretrained(folder, safe_serialization=True)
+        model.save_pretrained(folder)
         tokenizer.save(str(folder / "tokenizer.json"))
         (folder / "tokenizer_config.json").write_text(
             json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END})
@@ -78,6 +82,19 @@ def verify_checkpoint(path: Path) -> None:
         raise UserError(f"The checkpoint {path} is damaged: {wrong[0]} has changed.")
 
 
+def newest(run: Run, say: Callable[[str], None]) -> Path | None:
+    """The newest whole checkpoint of a run, `None` before its first; says which are damaged."""
+    for path in (run.last, run.best):
+        if path.exists():
+            try:
+                verify_checkpoint(path)
+            except UserError as error:
+                say(str(error))
+            else:
+                return path
+    return None
+
+
 def load_checkpoint(path: Path, optimizers: list[Optimizer]) -> State:
     """Restore optimizers and random generators; the model is loaded from `path` as any other."""
     tensors = load_file(path / "optimizer.safetensors")
@@ -86,7 +103,9 @@ def load_checkpoint(path: Path, optimizers: list[Optimizer]) -> State:
     torch.set_rng_state(random["cpu"])
     if "cuda" in random and torch.cuda.is_available():
         torch.cuda.set_rng_state(random["cuda"])
-    return read_state(path)
+    state = read_state(path)
+    state.state = "training"
+    return state
 
 
 def read_state(path: Path) -> State:

@@ -1,29 +1,36 @@
-"""The trainer's commands."""
+"""The trainer's commands: their arguments, and errors as sentences."""
 
 import argparse
+import importlib
+import signal
 import sys
 from collections.abc import Sequence
 
 from backends import UserError
-from trainer import export, finetune
 
-COMMANDS = (finetune, export)
+COMMANDS = ("finetune", "runs", "export", "generate")
+"""Modules here with a command each; they import torch and the like only when one runs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
+    """Run one command and return its exit status: 0, or 1 where it failed or was stopped."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer",
+        description="Finetune GPT-2 on your own text and export it for the bot.",
+        epilog="example: python -m trainer finetune titles.csv --model fresh:tiny --run ask",
+    )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        module.add_parser(subparsers)
-    arguments = parser.parse_args(argv)
-    arguments.command_line = list(argv)
+    for name in COMMANDS:
+        importlib.import_module(f"trainer.{name}").add_parser(subparsers)
+    arguments = parser.parse_args(words)
+    arguments.command_line = words
+    # A supervisor's SIGTERM cleans up as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return arguments.run(arguments) or 0
     except UserError as error:
         sys.stderr.write(f"{error}\n")
-        return 1
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
-        return 1
+    return 1

@@ -3,8 +3,7 @@
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
 
 HEADER_BYTES = 128
 """Room for the .npy header, whose length must be known before the array's is."""
-TEXTS_AT_ONCE = 1000
+CHARACTERS_AT_ONCE = 1 << 22
+LONGEST = 4096
+"""Tokens up to which lengths of texts are counted apart."""
 PARAGRAPH = 4096
 """Characters of long text that go to one of the splits together."""
 
@@ -63,12 +64,11 @@ class Counts:
     training_tokens: int = 0
     validation_tokens: int = 0
     validation_texts: int = 0
-    lengths: np.ndarray | None = None
+    lengths: np.ndarray = field(default_factory=lambda: np.zeros(LONGEST + 1, np.int64))
     """How many texts have 0, 1, 2, … tokens, the last entry counting all longer ones."""
 
     def covering(self, share: float) -> int:
         """The fewest tokens that `share` of the texts do not exceed."""
-        assert self.lengths is not None  # noqa: S101 - set by encode
         return int(np.searchsorted(np.cumsum(self.lengths), share * self.lengths.sum()))
 
 
@@ -88,14 +88,14 @@ def encode(
     """
     # A text that happens to hold the end token's spelling must not end there.
     tokenizer.encode_special_tokens = True
-    counts = Counts(lengths=np.zeros(4097, np.int64))
+    counts = Counts()
     chance = random.Random(seed)  # noqa: S311 - no secret hangs on the split
     pieces = _stretches(texts) if kind is Kind.TEXT else iter(texts)
     size = tokenizer.get_vocab_size()
     with TokenFile(training, size) as learned, TokenFile(validation, size) as held_out:
         for file in (learned, held_out):
             file.append([end])
-        while batch := list(islice(pieces, TEXTS_AT_ONCE)):
+        for batch in _batches(pieces):
             for text, encoding in zip(batch, tokenizer.encode_batch_fast(batch), strict=True):
                 ids = encoding.ids if kind is Kind.TEXT else [*encoding.ids, end]
                 held = chance.random() < val_fraction
@@ -103,7 +103,7 @@ def encode(
                 counts.texts += 1
                 counts.validation_texts += held
                 counts.characters += len(text)
-                counts.lengths[min(len(ids), 4096)] += 1
+                counts.lengths[min(len(ids), LONGEST)] += 1
         if kind is Kind.TEXT:
             for file in (learned, held_out):
                 file.append([end])
@@ -123,3 +123,16 @@ def _stretches(blocks: Iterable[str]) -> Iterator[str]:
                 stretch, length = [], 0
         if stretch:
             yield "".join(stretch)
+
+
+def _batches(pieces: Iterable[str]) -> Iterator[list[str]]:
+    """Group pieces so that a tokenizer's threads have work and memory stays small."""
+    batch, length = [], 0
+    for piece in pieces:
+        batch.append(piece)
+        length += len(piece)
+        if length >= CHARACTERS_AT_ONCE:
+            yield batch
+            batch, length = [], 0
+    if batch:
+        yield batch

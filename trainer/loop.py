@@ -1,30 +1,22 @@
-"""The training loop: from settings and token arrays to checkpoints, read from top to bottom."""
+"""The training loop: from a session to checkpoints, read from top to bottom."""
 
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from backends import UserError
 from trainer.checkpoint import State, save_checkpoint
 from trainer.loss import next_token_loss
 from trainer.optimizers import clip_gradients, set_learning_rate
-from trainer.schedule import Budget, learning_rate
-from trainer.windows import Windows
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-    from torch.optim import Optimizer
-    from transformers import GPT2LMHeadModel
-
-    from trainer.progress import Progress
-    from trainer.runs import Run
+from trainer.progress import Progress
+from trainer.schedule import learning_rate
+from trainer.session import Session
 
 LOG_EVERY = 10
 VALIDATION_TOKENS = 65_536
@@ -33,75 +25,75 @@ SAMPLES = 3
 SAMPLE_TOKENS = 100
 
 
-@dataclass
-class Session:
-    """All that one sitting of training works with."""
+def train(session: Session, progress: Progress, stopping: Callable[[], bool]) -> State:
+    """Train until the budget is spent, nothing more is gained, or `stopping()`; then save `last`.
 
-    run: "Run"
-    model: "GPT2LMHeadModel"
-    tokenizer: "Tokenizer"
-    end: int
-    optimizers: "list[Optimizer]"
-    training: Windows
-    validation: Windows
-    budget: Budget
-    peak_lr: float
-    prefix: str
-    eval_every: int
-    sample_every: int
-    state: State
-    device: torch.device
-    low_precision: bool
-    """Whether products are made in bfloat16."""
-    hidden: Callable[[Tensor], Tensor]
-    """Token ids (batch, length) to the last layer's output (batch, length, width)."""
-
-
-def train(session: Session, progress: "Progress", stopping: Callable[[], bool]) -> State:
-    """Train until the budget is spent or `stopping()` is true; the last checkpoint is then saved."""
-    state, clock = session.state, _Clock(session.state.seconds)
-    logged_step, logged_at, losses = state.step, clock.seconds, []
+    Raises `UserError` where the loss is no longer a number.
+    """
+    state, settings, budget = session.state, session.settings, session.budget
+    begun = time.monotonic() - state.seconds
+    meter = _Meter(state)
     session.model.train()
-    while (share := session.budget.progress(state.step, clock.seconds)) < 1 and not stopping():
-        lr = learning_rate(session.peak_lr, session.budget, state.step, share)
-        losses.append(_step(session, lr))
+    share = budget.progress(state.step, state.seconds)
+    while share < 1 and not stopping() and not _stale(session):
+        lr = learning_rate(session.peak_lr, budget, state.step, share)
+        meter.add(_step(session, lr))
         state.step += 1
-        state.tokens += session.training.batch * session.training.length
-        state.seconds = clock.seconds
-        last = session.budget.progress(state.step, state.seconds) >= 1
-        measured = state.step % session.eval_every == 0 or last
+        state.tokens += session.training.tokens_per_step
+        state.seconds = time.monotonic() - begun
+        share = budget.progress(state.step, state.seconds)
+        measured = state.step % settings.eval_every == 0 or share >= 1
         if measured or state.step % LOG_EVERY == 0:
-            state.train_loss = float(torch.stack(losses).mean())
-            speed = (state.step - logged_step) * session.training.batch * session.training.length
-            speed /= max(clock.seconds - logged_at, 1e-9)
-            logged_step, logged_at, losses = state.step, clock.seconds, []
-            if not math.isfinite(state.train_loss):
-                raise FloatingPointError(state.step)
+            speed = meter.read()
             state.val_loss = validate(session) if measured else None
             _log(session, lr, speed)
             progress.update(state, share=share, lr=lr, speed=speed)
         if measured:
             _keep(session)
-        if state.step % session.sample_every == 0 or last:
+        if state.step % settings.sample_every == 0 or share >= 1:
             for text in sample(session):
                 progress.sample(text)
-    state.state = "stopped" if stopping() else "finished"
+    state.state = "stopped" if share < 1 and stopping() else "finished"
+    meter.pause()
     _save(session, session.run.last)
     return state
 
 
-@dataclass
-class _Clock:
-    """Seconds of training, this sitting's added to those before."""
+class _Meter:
+    """Mean loss and speed since the last reading; a reading under way survives a stop."""
 
-    before: float
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._losses = [torch.tensor(loss) for loss in state.unread_losses]
+        self._tokens, self._at = state.tokens, time.monotonic()
 
-    def __post_init__(self) -> None:
-        self.started = time.monotonic()
+    def add(self, loss: Tensor) -> None:
+        """Note a step's loss; it is not looked at yet, so a GPU need not be waited for."""
+        self._losses.append(loss)
 
-    @property
-    def seconds(self) -> float:
-        return self.before + time.monotonic() - self.started
+    def read(self) -> float:
+        """Set the state's training loss and return tokens per second."""
+        state, now = self._state, time.monotonic()
+        state.train_loss = float(torch.stack(self._losses).mean())
+        if not math.isfinite(state.train_loss):
+            raise UserError(
+                f"The loss is no longer a number at step {state.step:,}: try again with a lower "
+                "--lr. The checkpoints made so far are kept."
+            )
+        speed = (state.tokens - self._tokens) / max(now - self._at, 1e-9)
+        self._losses, self._tokens, self._at = [], state.tokens, now
+        return speed
+
+    def pause(self) -> None:
+        """Put losses not read yet into the state."""
+        self._state.unread_losses = [float(loss) for loss in self._losses]
+
+
+def _stale(session: Session) -> bool:
+    """Whether `patience` validations in a row brought no lower loss."""
+    state, settings = session.state, session.settings
+    since_best = (state.step - state.best_step) // settings.eval_every
+    return settings.patience is not None and since_best >= settings.patience
 
 
 def _step(session: Session, lr: float) -> Tensor:
@@ -122,7 +114,7 @@ def _loss(session: Session, inputs: np.ndarray, targets: np.ndarray) -> Tensor:
         hidden = session.hidden(torch.from_numpy(inputs).to(device))
     if session.low_precision:
         hidden = hidden.to(torch.bfloat16)
-    weight = session.model.get_output_embeddings().weight
+    weight = session.model.lm_head.weight
     return next_token_loss(hidden, weight, torch.from_numpy(targets).to(device))
 
 
@@ -155,7 +147,7 @@ def _save(session: Session, path: Path) -> None:
 
 def sample(session: Session) -> list[str]:
     """A few texts from the model as it is now, also written to `samples.jsonl`."""
-    ids = [session.end, *session.tokenizer.encode(session.prefix).ids]
+    ids = [session.end, *session.tokenizer.encode(session.settings.prefix).ids]
     room = session.model.config.n_positions - len(ids)
     session.model.eval()
     with torch.random.fork_rng(), torch.no_grad():

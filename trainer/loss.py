@@ -1,5 +1,7 @@
 """Next-token loss without ever holding the logits of a whole batch."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -16,7 +18,7 @@ class _ChunkedLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:  # noqa: ANN001
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         low = weight.to(hidden.dtype)
         grad_hidden = torch.empty_like(hidden)
         grad_weight = torch.zeros_like(weight)
@@ -34,9 +36,9 @@ class _ChunkedLoss(torch.autograd.Function):
         return total / len(hidden)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN001
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         grad_hidden, grad_weight = ctx.saved_tensors
-        scale = grad / ctx.positions
+        scale = grad_outputs[0] / ctx.positions
         return grad_hidden * scale.to(grad_hidden.dtype), grad_weight * scale, None
 
 
@@ -47,7 +49,7 @@ def next_token_loss(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """
     rows, wanted = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
     if torch.is_grad_enabled():
-        return _ChunkedLoss.apply(rows, weight, wanted)  # type: ignore[no-any-return]
+        return _ChunkedLoss.apply(rows, weight, wanted)
     low = weight.to(rows.dtype)
     total = rows.new_zeros((), dtype=torch.float32)
     for part, target in zip(rows.split(CHUNK), wanted.split(CHUNK), strict=True):

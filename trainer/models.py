@@ -19,7 +19,6 @@ ALIASES = {
 }
 """OpenAI's sizes and where the hub keeps them."""
 
-GPT2_LICENCE = "Modified MIT (OpenAI); label the output as written by GPT-2"
 END = "<|endoftext|>"
 FAST_GELU = "gelu_pytorch_tanh"
 """The same function as GPT-2's `gelu_new`, in one operation instead of eight."""
@@ -146,7 +145,7 @@ def load_model(model: str, dropout: float) -> "GPT2LMHeadModel":
         if config.activation_function == "gelu_new":
             config.activation_function = FAST_GELU
         return GPT2LMHeadModel.from_pretrained(
-            source, config=config, use_safetensors=True, torch_dtype=torch.float32
+            source, config=config, use_safetensors=True, dtype=torch.float32
         )
 
 

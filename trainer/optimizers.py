@@ -14,8 +14,7 @@ def build_optimizers(model: nn.Module, weight_decay: float, *, fresh: bool) -> l
     Muon (Jordan et al. 2024), whose steps are scaled to AdamW's size so that one learning rate
     serves both; pretrained weights were made with Adam and stay with it.
     """
-    embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding)
-                  for p in m.parameters()}  # fmt: skip
+    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     groups: dict[str, list[Tensor]] = {"inner": [], "matrices": [], "vectors": []}
     for parameter in model.parameters():
         inner = fresh and parameter.ndim == 2 and id(parameter) not in embeddings
@@ -56,7 +55,7 @@ def state_tensors(optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
 
 
 def load_state(optimizers: list[Optimizer], tensors: dict[str, Tensor]) -> None:
-    """Put back what `state_tensors` gave; raises `KeyError` or `ValueError` where it does not fit."""
+    """Put back what `state_tensors` gave; raises `ValueError` where it does not fit."""
     states: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
     for name, tensor in tensors.items():
         number, index, key = name.split(".")

@@ -9,6 +9,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from trainer.checkpoint import State
+from trainer.duration import duration
 
 
 class Progress:
@@ -42,11 +43,13 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
-        self.console.print(Text(line))
+        self.console.print(Text(line), soft_wrap=True)
 
     def sample(self, text: str) -> None:
         """Show a text that the model has written."""
-        self.console.print(Text("  » " + text.strip().replace("\n", "\n    "), style="dim"))
+        self.console.print(
+            Text("  » " + text.strip().replace("\n", "\n    "), style="dim"), soft_wrap=True
+        )
 
     def update(self, state: State, *, share: float, lr: float, speed: float) -> None:
         """Show where the run stands; a validation gets a line of its own."""
@@ -72,10 +75,3 @@ class Progress:
             return "time left: not known yet"
         seconds = (now - started) * (1 - share) / (share - before)
         return f"{duration(seconds)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `2 h 05 min`, `12 min` or `40 s`."""
-    if seconds >= 3600:
-        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

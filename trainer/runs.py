@@ -1,25 +1,15 @@
 """Run directories: their names, their files, and the list of them."""
 
+import argparse
 import json
-import re
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from backends import UserError
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-
-def checked_name(name: str, what: str = "run") -> str:
-    """Return `name` if it may become a directory's name, else raise `UserError`."""
-    if not NAME.fullmatch(name):
-        raise UserError(
-            f"{name!r} cannot be the name of a {what}: use 1 to 64 small letters, digits, "
-            "'.', '_' and '-', beginning with a letter or a digit."
-        )
-    return name
+from backends.model_directory import NAME, check_name
 
 
 @dataclass(frozen=True)
@@ -42,6 +32,11 @@ class Run:
     def manifest(self) -> Path:
         """Where the data came from, JSON."""
         return self.path / "data" / "manifest.json"
+
+    @property
+    def about(self) -> Path:
+        """What the model's card will say, JSON."""
+        return self.path / "about.json"
 
     @property
     def metrics(self) -> Path:
@@ -81,7 +76,7 @@ class Run:
 
 def find_run(root: Path, name: str) -> Run:
     """The existing run `name` under `root`; raises `UserError` where there is none."""
-    run = Run(root / checked_name(name))
+    run = Run(root / check_name(name))
     if not run.config.is_file():
         raise UserError(f"There is no run {name!r} in {root}: `python -m trainer runs` lists them.")
     return run
@@ -99,7 +94,7 @@ def summary(run: Run) -> dict[str, object]:
     """What `runs` shows: name, model, steps, best validation loss, age in seconds, state."""
     from trainer.settings import read_settings
 
-    state = _read_json(run.last / "state.json")
+    state = _state(run)
     newest = max(path.stat().st_mtime for path in (run.config, run.metrics) if path.exists())
     return {
         "name": run.name,
@@ -111,8 +106,48 @@ def summary(run: Run) -> dict[str, object]:
     }
 
 
-def _read_json(path: Path) -> dict[str, object]:
+def _state(run: Run) -> dict[str, object]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads((run.last / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare `python -m trainer runs`."""
+    parser = subparsers.add_parser(
+        "runs",
+        help="list the runs",
+        description="List the runs with their steps, best validation loss, age and state.",
+        epilog="example: python -m trainer runs --json",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    parser.set_defaults(run=show_runs)
+
+
+def show_runs(arguments: argparse.Namespace) -> int:
+    """Run `python -m trainer runs`."""
+    rows = [summary(run) for run in list_runs(arguments.runs_dir)]
+    if arguments.json:
+        sys.stdout.writelines(json.dumps(row) + "\n" for row in rows)
+    elif rows:
+        sys.stdout.write(_table(rows))
+    else:
+        sys.stderr.write(f"There are no runs in {arguments.runs_dir} yet.\n")
+    return 0
+
+
+def _table(rows: list[dict[str, object]]) -> str:
+    from trainer.duration import duration
+
+    lines = [f"{'name':<24}{'model':<24}{'steps':>9}{'val loss':>10}{'age':>14}  state"]
+    for row in rows:
+        loss, age = row["best_val_loss"], row["age_s"]
+        shown = f"{loss:.3f}" if isinstance(loss, float) else "–"
+        ago = duration(age) if isinstance(age, int) else "–"
+        lines.append(
+            f"{row['name']:<24}{row['model']:<24}{row['steps']:>9,}{shown:>10}{ago:>14}"
+            f"  {row['state']}"
+        )
+    return "\n".join(lines) + "\n"

@@ -36,6 +36,8 @@ class Settings:
     val_fraction: float = 0.02
     eval_every: int = 200
     sample_every: int = 500
+    patience: int | None = None
+    """Validations without a lower loss after which training ends; `None` never ends it early."""
     compile: bool = False
     source: str = ""
     licence: str = ""
@@ -62,6 +64,7 @@ BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("weight_decay", 0, 10),
     ("dropout", 0, 0.9),
     ("val_fraction", 0.001, 0.5),
+    ("patience", 1, 1_000_000),
     ("eval_every", 1, 1_000_000),
     ("sample_every", 1, 1_000_000),
 )

@@ -79,7 +79,7 @@ def _head(path: Path, encoding: str) -> tuple[str, str]:
         encoding = "utf-16"
     elif data.startswith(codecs.BOM_UTF8):
         encoding = "utf-8-sig"
-    elif b"\0" in data and "16" not in encoding and "32" not in encoding:
+    elif _is_binary(data) and "16" not in encoding and "32" not in encoding:
         raise UserError(f"{path} is binary, not text: give a .txt or .csv file.")
     try:
         head = codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
@@ -89,12 +89,23 @@ def _head(path: Path, encoding: str) -> tuple[str, str]:
             "which encoding it has, such as --encoding cp1252."
         ) from exc
     if not head.strip():
-        raise UserError(f"{path} is empty: there is nothing to learn from.")
+        raise UserError(
+            f"{path} is empty or begins with blank space only: there is nothing to learn."
+        )
     return encoding, head
 
 
+def _is_binary(data: bytes) -> bool:
+    """Whether there is a NUL, or one byte in a hundred is a control character that text lacks."""
+    odd = len(data) - len(data.translate(None, bytes([*range(1, 9), *range(14, 27), 127])))
+    return b"\0" in data or 100 * odd > len(data)
+
+
 def _csv_layout(head: str, encoding: str, header: bool | None, reason: str) -> Layout:
-    rows = [row for row in csv.reader(head.splitlines(keepends=True)[:200]) if any(row)]
+    try:
+        rows = [row for row in csv.reader(head.splitlines(keepends=True)[:200]) if any(row)]
+    except csv.Error as exc:
+        raise UserError(f"This is no CSV ({exc}): use --format lines or --format text.") from exc
     columns = max(map(len, rows), default=1)
     if header is None:
         header = _is_header([row[0] for row in rows])

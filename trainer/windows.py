@@ -33,6 +33,11 @@ class Windows:
         """Batches in one epoch, at least one; the last windows of an order may be left out."""
         return max(1, self.count // self.batch)
 
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that one step learns from."""
+        return min(self.batch, self.count) * self.length
+
     def batch_at(self, step: int) -> tuple[Tokens, Tokens]:
         """Inputs and targets of one step, (batch, length) each; depends on seed and step only."""
         epoch, index = divmod(step, self.steps_per_epoch)
