@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from backends import UserError, Value
 from plugins.vocabulary import Scope
@@ -132,7 +132,13 @@ async def open_store(path: Path) -> AsyncGenerator[Store]:
 
     Raises `UserError` where the file is no database of ours, or one of a newer chinwag.
     """
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=StaticPool)
+    # A pool of one: tasks take turns. A StaticPool would let them share a transaction.
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1,
+        max_overflow=0,
+    )
     event.listen(engine.sync_engine, "connect", _make_durable)
     try:
         await _prepare(engine, path)
