@@ -60,7 +60,8 @@ class ModelPool:
         if name in names:
             return
         close = get_close_matches(name, names, n=1)
-        meant = f"Did you mean {close[0]}?" if close else "/model list shows those there are."
+        listed = f"There are: {', '.join(names)}." if names else "There is none yet."
+        meant = f"Did you mean {close[0]}?" if close else listed
         raise UserError(f"There is no model {name}. {meant}")
 
     async def info(self, name: str) -> ModelInfo:

@@ -32,6 +32,7 @@ class _Message:
     part: Part
     handle: object = None
     shown: str = ""
+    """Empty until it is posted."""
 
     @property
     def wanted(self) -> str:
@@ -163,7 +164,7 @@ class ReplyWriter:
             if not wanted or wanted == message.shown:
                 continue
             changed = True
-            if message.handle is None:
+            if not message.shown:
                 message.handle = await self._surface.post(wanted)
                 message.shown = wanted
             elif await self._edit(message, wanted, attempts=_LAST_EDITS if last else 1):
