@@ -1,5 +1,6 @@
 """Reads a config file and says everything that is wrong with it, at once and by key."""
 
+import copy
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,10 +59,9 @@ def check_config(raw: Mapping[str, object], source: str, base: Path) -> Loaded:
     plugins = base / (folder if isinstance(folder, str) else Config().plugins_dir)
     registry = load_plugins(plugins)
     problems += _value_problems(raw, registry.settings)
-    if config is not None:
-        problems += _model_problems(config, registry)
-        problems += _secret_problems(config)
-    if config is None or problems:
+    problems += _model_problems(config, registry)
+    problems += _secret_problems(config)
+    if problems:
         raise ConfigError(source, problems)
     return Loaded(_anchored(config, base), registry)
 
@@ -82,12 +82,32 @@ def secrets_of(config: Config) -> dict[str, Secret]:
     return found
 
 
-def _parse(raw: Mapping[str, object]) -> tuple[Config | None, list[str]]:
+def _parse(raw: Mapping[str, object]) -> tuple[Config, list[str]]:
+    """Read what can be read, so that the rest is checked too, and say what cannot."""
     try:
         return Config.model_validate(raw), []
     except ValidationError as error:
         # Never the input itself: it may hold a secret that was put into the wrong place.
-        return None, [_sentence(one) for one in error.errors(include_input=False)]
+        errors = error.errors(include_input=False)
+    left = copy.deepcopy(dict(raw))
+    for one in errors:
+        _remove(left, one["loc"][:-1] if one["type"] == "missing" else one["loc"])
+    try:
+        config = Config.model_validate(left)
+    except ValidationError:
+        config = Config()
+    return config, [_sentence(one) for one in errors]
+
+
+def _remove(table: object, location: Sequence[int | str]) -> None:
+    """Take out the innermost table or value of a location that the file really has."""
+    for part in location:
+        inner = cast(dict[int | str, object], table).get(part) if isinstance(table, dict) else None
+        if not isinstance(inner, dict) or part == location[-1]:
+            if isinstance(table, dict):
+                cast(dict[int | str, object], table).pop(part, None)
+            return
+        table = cast(object, inner)
 
 
 def _sentence(error: ErrorDetails) -> str:
@@ -95,7 +115,8 @@ def _sentence(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         known = _keys_beside(error["loc"])
         return f"{key}: there is no such key. {_meant(str(error['loc'][-1]), known)}"
-    return f"{key}: {error['msg'].removeprefix('Value error, ')}."
+    said = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{key}: {said}."
 
 
 def _keys_beside(location: Sequence[int | str]) -> list[str]:
@@ -131,7 +152,7 @@ def _value_problems(raw: Mapping[str, object], settings: Sequence[Setting]) -> l
                 meant = _meant(key, list(declared))
                 problems.append(f"{table}.{key}: there is no such setting. {meant}")
             elif problem := _value_problem(declared[key], value):
-                problems.append(f"{table}.{key}: {problem}")
+                problems.append(f"{table}.{problem}")
     channels = raw.get("channels")
     names = cast(dict[str, object], channels) if isinstance(channels, dict) else {}
     return problems + [problem for name in names if (problem := _channel_problem(name))]
