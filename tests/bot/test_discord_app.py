@@ -213,7 +213,7 @@ async def test_an_answer_fills_the_placeholder_then_follows_up_and_pings_nobody(
             ["Once", "Once upon @everyone"],
             ["a time", "a time <@1>"],
         )
-        assert not (first.pings or second.pings or first.ephemeral or second.ephemeral)
+        assert not any(one.pings or one.ephemeral for one in (first, second))
         assert not fake.waiting()
 
 
@@ -397,7 +397,7 @@ async def test_a_mention_is_answered_by_a_reply_that_carries_on_what_follows_it(
         assert call.request.id == message.id
         first, second = fake.seen(fake.lab)
         assert (first.reply_to, second.reply_to) == (message.id, None)
-        assert not (first.pings or second.pings)
+        assert not any(one.pings for one in (first, second))
 
 
 async def test_a_direct_message_is_carried_on_without_a_mention(
