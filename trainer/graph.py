@@ -130,7 +130,9 @@ class RowwiseInt8:
     def _multiply(self, nodes: Nodes, x: str, matrix: str, scale: str) -> str:
         row_scale, quantised = self._quantise_rows(nodes, x)
         one, zero = nodes.constant("one", _real(1)), nodes.constant("zero", np.array(128, np.uint8))
-        inputs = [quantised, matrix, one, scale, zero]
+        # Stated though it is 0, so that ONNX Runtime can move it where int8 products overflow.
+        weight_zero = nodes.constant(f"{scale}.zero", np.array(0, np.int8))
+        inputs = [quantised, matrix, one, scale, zero, weight_zero]
         product = nodes.add("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
         return nodes.add("Mul", [product, row_scale])
 

@@ -5,7 +5,9 @@ length; a prefill runs on one row alone, so what a prompt leaves there never dep
 """
 
 import os
+import platform
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +149,15 @@ def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     # Numbers too small to matter make the processor many times slower.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    if _int8_overflows():
+        options.add_session_config_entry("session.x64quantprecision", "1")
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        # ONNX Runtime turns denormals off in the thread that opens a process's first session, and
+        # for good: not in a thread that computes other things too.
+        with ThreadPoolExecutor(max_workers=1) as opener:
+            return opener.submit(
+                onnxruntime.InferenceSession, graph, options, providers=["CPUExecutionProvider"]
+            ).result()
     # ONNX Runtime raises classes of its own without a common base but Exception.
     except Exception as error:
         raise BackendError(
@@ -165,6 +174,19 @@ def _own_cores() -> int:
         return 0
     own = len(os.sched_getaffinity(0))
     return own if own < (os.cpu_count() or own) else 0
+
+
+def _int8_overflows() -> bool:
+    """Tell whether sums of int8 products can overflow: on x86 processors without VNNI.
+
+    ONNX Runtime then takes a slower way on demand. Where the processor does not say, it must.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    try:
+        return "vnni" not in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return True
 
 
 def _bind(bind: Callable[..., None], name: str, value: NDArray[Any]) -> None:

@@ -43,13 +43,14 @@ def candidates(weights: Floats, sampling: Sampling) -> NDArray[np.intp]:
 
     `weights` (vocabulary,) are probabilities up to a factor, the largest being 1.
     """
+    fewer = 0 < sampling.top_k < len(weights)
     kept = np.flatnonzero(weights >= _floor(weights, sampling))
-    if 0 < sampling.top_k < len(kept) or sampling.top_p < 1:
+    if fewer or sampling.top_p < 1:
         kept = kept[np.argsort(-weights[kept], kind="stable")]
-    if 0 < sampling.top_k < len(kept):
+    if fewer:
         kept = kept[: sampling.top_k]
     if sampling.top_p < 1:
-        whole = weights[kept] if sampling.top_k else weights
+        whole = weights[kept] if fewer else weights
         goal = sampling.top_p * float(whole.sum(dtype=np.float64))
         kept = kept[: _nucleus(weights[kept], goal)]
     if sampling.min_p > 0:
