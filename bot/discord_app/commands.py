@@ -5,6 +5,7 @@ discord.py makes such objects from the signatures of Python functions, which the
 have.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import discord
 
 from plugins.vocabulary import Command, Option
+
+logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
@@ -23,6 +26,7 @@ _SUBCOMMAND = 1
 _OPTION_TYPES = {"text": 3, "integer": 4, "boolean": 5, "number": 10}
 _MOST_TEXT = 6000
 """The most characters of one option."""
+_MOST_OPTIONS = 25
 _MOST_CHOICES = 25
 """Longer lists are offered while the user types."""
 _GUILDS_ONLY = [0]
@@ -46,7 +50,7 @@ def _command(name: str, members: Sequence[Command]) -> Json:
     first = members[0]
     if first.name == name:
         slash = _top_level(name, _SLASH)
-        slash |= {"description": first.help, "options": [_option(one) for one in first.options]}
+        slash |= {"description": first.help, "options": _options(first)}
     else:
         slash = _top_level(name, _SLASH)
         slash |= {
@@ -75,8 +79,15 @@ def _subcommand(command: Command) -> Json:
         "type": _SUBCOMMAND,
         "name": command.name.partition(" ")[2],
         "description": command.help,
-        "options": [_option(option) for option in command.options],
+        "options": _options(command),
     }
+
+
+def _options(command: Command) -> list[Json]:
+    """The options that Discord has room for: with one too many it would refuse all commands."""
+    if left := [option.name for option in command.options[_MOST_OPTIONS:]]:
+        logger.warning("/%s has no room on Discord for: %s", command.name, ", ".join(left))
+    return [_option(option) for option in command.options[:_MOST_OPTIONS]]
 
 
 def _option(option: Option) -> Json:

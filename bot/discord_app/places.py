@@ -15,7 +15,7 @@ def request_of_interaction(interaction: discord.Interaction) -> Request:
         id=str(interaction.id),
         platform=PLATFORM,
         guild=_text(interaction.guild_id),
-        channel=place.channel or str(interaction.channel_id),
+        channel=place.channel,
         user=str(interaction.user.id),
         user_name=interaction.user.display_name,
         channel_name=place.name,
@@ -36,7 +36,7 @@ def request_of_message(message: discord.Message) -> Request:
         id=str(message.id),
         platform=PLATFORM,
         guild=_text(message.guild.id) if message.guild else None,
-        channel=place.channel or str(message.channel.id),
+        channel=place.channel,
         user=str(author.id),
         user_name=author.display_name,
         channel_name=place.name,
@@ -52,11 +52,10 @@ class _Place:
     def __init__(self, channel: object) -> None:
         self.thread = str(channel.id) if isinstance(channel, discord.Thread) else None
         parent = channel.parent if isinstance(channel, discord.Thread) else channel
-        self.channel = _text(getattr(parent, "id", None))
+        known = channel.parent_id if isinstance(channel, discord.Thread) else None
+        self.channel = str(known or getattr(parent, "id", ""))
         self.name = str(getattr(parent, "name", "") or "")
         self.category = _text(getattr(parent, "category_id", None))
-        if isinstance(channel, discord.Thread) and parent is None:
-            self.channel = str(channel.parent_id)
 
 
 def _text(identifier: int | None) -> str | None:

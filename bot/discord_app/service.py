@@ -55,15 +55,18 @@ class DiscordPlatform:
         self._client: discord.Client | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._synced = False
+        self._online = False
 
     @property
     def ready(self) -> bool:
         """Whether the bot is connected and knows its guilds."""
-        return self._client is not None and self._client.is_ready()
+        return self._online
 
     async def serve(self) -> None:
         """Stay connected until cancelled. Raises `UserError` where the token is refused."""
         token = self._config.token.read().get_secret_value()
+        # This bot never speaks aloud: no warnings about missing voice libraries.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         # Mentions are off for every send and every edit: a model may write "@everyone".
         client = discord.Client(
             intents=intents(),
@@ -73,7 +76,13 @@ class DiscordPlatform:
             chunk_guilds_at_startup=False,
             guild_ready_timeout=self._settle,
         )
-        for handler in (self.on_ready, self.on_interaction, self.on_message):
+        for handler in (
+            self.on_ready,
+            self.on_resumed,
+            self.on_disconnect,
+            self.on_interaction,
+            self.on_message,
+        ):
             client.event(handler)
         self._client, self._synced = client, False
         try:
@@ -86,6 +95,7 @@ class DiscordPlatform:
                 raise self._refused() from error
             raise
         finally:
+            self._online = False
             await self._end_calls()
             await client.close()
 
@@ -109,6 +119,7 @@ class DiscordPlatform:
                 raise
             except Exception:
                 logger.exception("The connection to Discord broke; connecting again.")
+            self._online = False
             failures = 0 if time.monotonic() - began > _STEADY else failures + 1
             with suppress(Exception):  # whatever state it is in, its place is taken now
                 await client.ws.close()
@@ -124,6 +135,7 @@ class DiscordPlatform:
 
         Discord counts only new commands against its 200 a day; registering the same again is free.
         """
+        self._online = True
         if self._synced or self._client is None or self._client.application_id is None:
             return
         self._synced = True
@@ -137,6 +149,14 @@ class DiscordPlatform:
         except discord.HTTPException as error:
             self._synced = False
             logger.error("Discord did not take the commands: %s", error)  # noqa: TRY400 - Discord's sentence says all
+
+    async def on_resumed(self) -> None:
+        """Be back after a short break; what was missed is delivered now."""
+        self._online = True
+
+    async def on_disconnect(self) -> None:
+        """Be away; discord.py comes back by itself."""
+        self._online = False
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """Answer a slash command, its autocompletion, or the context menu."""
@@ -176,8 +196,7 @@ class DiscordPlatform:
         await self._dispatcher.dispatch(call, InteractionSurface(interaction, private, self._pace))
 
     async def _answer_message(self, message: discord.Message, text: str) -> None:
-        with suppress(discord.HTTPException):  # only a courtesy
-            await message.channel.typing()
+        self._start(_show_typing(message.channel))
         call = Call(request=request_of_message(message), command="generate", options={"text": text})
         await self._dispatcher.dispatch(call, MessageSurface(message, self._pace))
 
@@ -208,6 +227,10 @@ class DiscordPlatform:
         return message.content if message.guild is None else None
 
 
+async def _show_typing(channel: discord.abc.Messageable) -> None:
+    with suppress(discord.HTTPException):  # only a courtesy
+        await channel.typing()
+
+
 def _data(interaction: discord.Interaction) -> dict[str, Any]:
-    data: dict[str, Any] = dict(interaction.data or {})
-    return data
+    return dict(interaction.data or {})

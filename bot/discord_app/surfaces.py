@@ -82,7 +82,7 @@ class InteractionSurface(DiscordSurface):
             await self._interaction.followup.send(file=file, ephemeral=self._private)
 
     async def refuse(self, sentence: str) -> None:
-        """Tell the asker alone.
+        """Tell the asker alone, while the token works.
 
         A public placeholder must go first: the first follow-up would take its place, and with it
         its publicity.
@@ -90,6 +90,9 @@ class InteractionSurface(DiscordSurface):
         if self._deferred and self._private:
             await self._interaction.edit_original_response(content=sentence)
             self._deferred = False
+            return
+        if (channel := self._beyond_token()) is not None:
+            await channel.send(sentence)
             return
         await self._remove_placeholder()
         await self._interaction.followup.send(sentence, ephemeral=True)

@@ -497,8 +497,26 @@ async def test_an_answer_that_runs_while_the_connection_drops_goes_on(
         await until(lambda: fake.seen(), "the beginning")
         await fake.gateway.drop(4000)
         await until(lambda: fake.gateway.connected, "the session is resumed")
+        await fake.slash("generate")
         go_on.set()
-        await until(lambda: fake.seen()[0].content == "Once upon a time", "the end")
+        await until(
+            lambda: [one.content for one in fake.seen()] == ["Once upon a time"] * 2, "both ends"
+        )
+
+
+async def test_the_platform_is_ready_only_while_it_is_connected(
+    fake: FakeDiscord, config: DiscordConfig
+) -> None:
+    platform = DiscordPlatform(config, FakeDispatcher(COMMANDS), settle=0.01)
+    assert not platform.ready
+    async with serving(platform, fake):
+        assert platform.ready
+        fake.gateway.closed_to_all = True
+        await fake.gateway.drop(4000)
+        await until(lambda: not platform.ready, "the platform is not ready")
+        fake.gateway.closed_to_all = False
+        await until(lambda: platform.ready, "the platform is ready again")
+    assert not platform.ready
 
 
 async def test_stopping_cancels_what_runs_and_waits_for_its_end(

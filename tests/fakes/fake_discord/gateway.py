@@ -33,8 +33,12 @@ class Gateway:
         self.world = world
         self.url = ""
         self.sessions: dict[str, Session] = {}
+        self.closed_to_all = False
+        """Whether nobody is let in at the moment."""
 
-    async def accept(self, request: web.Request) -> web.WebSocketResponse:
+    async def accept(self, request: web.Request) -> web.StreamResponse:
+        if self.closed_to_all:
+            return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await send(socket, {"op": HELLO, "d": {"heartbeat_interval": 41_250}})

@@ -265,7 +265,7 @@ class FakeDiscord:
 
     def limit_next(self, path: str, retry_after: float = 0.01) -> None:
         """Answer the next request whose path holds `path` with a rate limit."""
-        body: Json = {"message": "You are being rate limited.", "global": False}
+        body: Json = {"message": "You are being rate limited.", "code": 0, "global": False}
         body["retry_after"] = retry_after
         self.rest.upsets.append(Upset(path, 429, body, {"Via": "1.1 fake"}))
 
