@@ -153,14 +153,14 @@ class _Inbox:
         return await to_aiohttp_response(answer)
 
     def _is_slacks(self, raw: bytes, request: web.Request) -> bool:
-        timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
-        if not (timestamp.isascii() and timestamp.isdigit()):
-            return False
         try:
             return self._verifier.is_valid(
-                raw, timestamp, request.headers.get("X-Slack-Signature", "")
+                raw,
+                request.headers.get("X-Slack-Request-Timestamp", ""),
+                request.headers.get("X-Slack-Signature", ""),
             )
-        except (ValueError, TypeError):  # a body that is not UTF-8, a signature that is not ASCII
+        except (ValueError, TypeError):
+            # A timestamp that is no number, a body that is not UTF-8, a signature beyond ASCII.
             return False
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from backends import UserError
 from bot.platform import Call, Surface
 from bot.slack_app import SlackPlatform
+from bot.slack_app.service import SCOPES
 from plugins.vocabulary import Command, Context, Option, Piece
 from tests.bot.slack_driver import SECRETS, Mode, SlackDriver, running_slack, slack_config
 from tests.fakes.dispatcher import FakeDispatcher
@@ -156,7 +158,8 @@ async def test_what_is_not_said_to_the_bot_by_a_person_is_left_alone(
     chatter = {"raw": "hi", "by": person, "ts": "17.1"}
     await slack.event(payloads.message(**chatter, channel="C0GENERAL"))
     await slack.direct("edited", subtype="message_changed")
-    await slack.direct("another bot", bot_id="B0OTHER", subtype="bot_message")
+    await slack.direct("another bot", bot_id="B0OTHER")
+    await slack.direct("an old bot", bot_id="B0OTHER", subtype="bot_message")
     await slack.direct("itself", user="bot", bot_id=BOT_ID)
     await slack.direct("at last")
     await nth_call(dispatcher)
@@ -446,3 +449,10 @@ async def test_slack_can_verify_the_request_url(over_http: SlackDriver):
     status, answer = await post(body, JSON | signature(body))
     assert status == 200
     assert "3eZbrw1aB" in answer
+
+
+def test_the_manifest_for_admins_asks_for_the_scopes_that_the_bot_needs():
+    manual = Path(__file__).parents[2] / "docs" / "admins" / "slack.md"
+    manifest = manual.read_text(encoding="utf-8").partition("```yaml")[2].partition("```")[0]
+    listed = manifest.partition("    bot:\n")[2].partition("settings:")[0]
+    assert [line.strip(" -") for line in listed.splitlines()] == sorted(SCOPES)
