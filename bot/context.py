@@ -61,6 +61,8 @@ class RunningCommand:
             if one.before:
                 prompt = one.before(prompt, self.request)
         await self.shop.models.check(model)
+        # Who is turned away has not had a text, so the cooldown must not begin.
+        self.shop.line.check_room()
         self._cool_down()
         async with (
             self.shop.line.place(),

@@ -40,5 +40,6 @@ def _refuse_unknown(command: Command, given: Mapping[str, object]) -> None:
     for name in given:
         if name not in known:
             close = get_close_matches(name, known, n=1)
-            meant = f"Did you mean {close[0]}?" if close else f"It takes: {', '.join(known)}."
+            takes = f"It takes: {', '.join(known)}." if known else "It takes no options."
+            meant = f"Did you mean {close[0]}?" if close else takes
             raise UserError(f"/{command.name} has no option {name}. {meant}")

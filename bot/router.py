@@ -48,6 +48,11 @@ class Router:
         """All commands, to be offered to users."""
         return self._commands
 
+    @property
+    def busy(self) -> bool:
+        """Whether calls are running."""
+        return bool(self._running)
+
     async def dispatch(self, call: Call, surface: Surface) -> None:
         """Run a call to its end. Every exception but cancellation becomes a sentence."""
         deadline = asyncio.timeout(self._limits.deadline)

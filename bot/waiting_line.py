@@ -15,14 +15,18 @@ class WaitingLine:
         self._room = waiting
         self._waiting = 0
 
+    def check_room(self) -> None:
+        """Raise `UserError` where the line is full."""
+        if self._turn.locked() and self._waiting >= self._room:
+            raise UserError("The bot is busy and its waiting line is full. Ask again in a minute.")
+
     @asynccontextmanager
     async def place(self) -> AsyncGenerator[None]:
         """Wait for a turn and keep it until the block ends.
 
         Raises `UserError` at once where the line is full.
         """
-        if self._turn.locked() and self._waiting >= self._room:
-            raise UserError("The bot is busy and its waiting line is full. Ask again in a minute.")
+        self.check_room()
         self._waiting += 1
         try:
             await self._turn.acquire()

@@ -43,7 +43,7 @@ def register_commands(register: Callable[[Command], None]) -> None:
             run=duet,
             options=(Option(name="text", kind="text", help="How it begins.", required=True),),
             takes_settings=True,
-            example="/duet text: The moon was",
+            example="/duet The moon was",
         )
     )
 

@@ -28,7 +28,7 @@ async def _help(context: Context) -> AsyncIterator[Piece]:
         yield Piece(describe_command(find_command(context.commands, name)))
         return
     lines = [f"/{command.name}: {command.help}" for command in context.commands]
-    yield Piece("\n".join([*lines, "More on one of them: /help command: generate"]))
+    yield Piece("\n".join([*lines, "More on one of them: /help generate"]))
 
 
 def find_command(commands: Sequence[Command], name: str) -> Command:
@@ -74,7 +74,7 @@ COMMANDS = (
                 complete="command",
             ),
         ),
-        example="/help command: generate",
+        example="/help generate",
         private=True,
     ),
 )

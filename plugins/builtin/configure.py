@@ -103,7 +103,7 @@ COMMANDS = (
             ),
             SCOPE,
         ),
-        example="/settings set key: temperature value: 0.9",
+        example="/settings set temperature 0.9",
         admin=True,
     ),
     Command(
@@ -111,7 +111,7 @@ COMMANDS = (
         help="Forget the value of this channel, so that the layer below counts (admins).",
         run=_reset,
         options=(_key(required=True), SCOPE),
-        example="/settings reset key: temperature",
+        example="/settings reset temperature",
         admin=True,
     ),
     Command(
@@ -119,7 +119,7 @@ COMMANDS = (
         help="Tell what a setting does, which layer decided it, who set it and when.",
         run=_explain,
         options=(_key(required=True),),
-        example="/settings explain key: temperature",
+        example="/settings explain temperature",
         private=True,
     ),
 )

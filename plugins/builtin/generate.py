@@ -33,7 +33,7 @@ GENERATE = Command(
         ),
     ),
     takes_settings=True,
-    example="/generate text: Why do cats",
+    example="/generate Why do cats",
 )
 
 

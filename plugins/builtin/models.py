@@ -60,7 +60,7 @@ COMMANDS = (
             Option(name="name", kind="text", help=_NAME, required=True, complete="model"),
             SCOPE,
         ),
-        example="/model use name: shakespeare",
+        example="/model use shakespeare",
         admin=True,
     ),
     Command(

@@ -18,7 +18,7 @@ with data_directory(Path(sys.argv[1])):
 
 
 def test_a_second_process_is_refused_and_told_who_has_the_directory(tmp_path: Path):
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and program
         [sys.executable, "-c", HOLDER, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

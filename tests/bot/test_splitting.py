@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +46,7 @@ def test_a_message_that_closes_a_fence_shows_it_closed_and_the_next_opens_it_aga
     text: str, limit: int
 ):
     parts = split(text, limit)
-    for part, following in zip(parts, parts[1:], strict=False):
+    for part, following in pairwise(parts):
         assert bool(part.tail) == bool(following.head)
         if part.tail:
             assert open_fence(part.head + part.body) == following.head

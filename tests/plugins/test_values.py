@@ -17,7 +17,9 @@ def setting(**changes: object) -> Setting:
     return Setting(**(told | changes))  # pyright: ignore[reportArgumentType] - a test's shorthand
 
 
-@pytest.mark.parametrize("raw", ["hot", "-1", "99", -1, 99, "", "nan", "inf", None, True, [], "1e999"])
+@pytest.mark.parametrize(
+    "raw", ["hot", "-1", "99", -1, 99, "", "nan", "inf", None, True, [], "1e999"]
+)
 def test_a_number_out_of_bounds_or_of_no_kind_is_refused_in_one_sentence(raw: object):
     with pytest.raises(UserError, match=r"^temperature must be a number between 0 and 5, not "):
         parse_value(TEMPERATURE, raw)

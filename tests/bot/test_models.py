@@ -1,0 +1,136 @@
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from backends import Backend, BackendError, Chunk, ModelInfo, ModelSpec, Prompt, UserError
+from bot.config import ModelConfig
+from bot.models import ModelPool
+
+
+class CountedBackend:
+    """Counts how often it was opened and closed."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.name = spec.name
+        self.closed = 0
+
+    def info(self) -> ModelInfo:
+        return ModelInfo(name=self.name, backend="onnx", defaults={"n": 2})
+
+    async def generate(self, prompt: Prompt) -> AsyncIterator[Chunk]:
+        yield Chunk(prompt.input, finish_reason="stop")
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+class Shelf:
+    """A pool over a folder, and the backends that it opened."""
+
+    def __init__(self, folder: Path, **configured: ModelConfig) -> None:
+        self.folder = folder
+        self.opened: list[CountedBackend] = []
+        self.pool = ModelPool(folder, configured, {"onnx": self.open})
+
+    async def open(self, spec: ModelSpec) -> Backend:
+        await asyncio.sleep(0)
+        backend = CountedBackend(spec)
+        self.opened.append(backend)
+        return backend
+
+    def put(self, name: str) -> None:
+        """Put a model into the folder as the trainer does: a new directory under its name."""
+        made = self.folder / f".{name}"
+        made.mkdir(parents=True)
+        (made / "card.json").write_text("{}")
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+        made.rename(self.folder / name)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path / "models")
+
+
+async def test_models_come_from_the_config_and_from_the_folder(tmp_path: Path):
+    shelf = Shelf(tmp_path, listed=ModelConfig(backend="onnx"))
+    shelf.put("found")
+    (tmp_path / "no-model").mkdir()
+    assert await shelf.pool.names() == ["found", "listed"]
+
+
+async def test_a_model_is_opened_at_first_use_and_once_for_all(shelf: Shelf):
+    shelf.put("one")
+    assert shelf.opened == []
+    await asyncio.gather(*(shelf.pool.info("one") for _ in range(5)))
+    assert len(shelf.opened) == 1
+
+
+async def test_a_changed_model_serves_new_requests_while_the_old_ends_its_own(shelf: Shelf):
+    shelf.put("one")
+    async with shelf.pool.use("one") as before:
+        shelf.put("one")
+        async with shelf.pool.use("one") as after:
+            assert after is not before
+        assert [backend.closed for backend in shelf.opened] == [0, 0]
+    assert [backend.closed for backend in shelf.opened] == [1, 0]
+
+
+async def test_a_removed_model_vanishes_and_closes_when_its_last_request_ends(shelf: Shelf):
+    shelf.put("one")
+    async with shelf.pool.use("one"):
+        shutil.rmtree(shelf.folder / "one")
+        assert await shelf.pool.names() == []
+        with pytest.raises(UserError, match="There is no model one"):
+            await shelf.pool.info("one")
+        assert shelf.opened[0].closed == 0
+    assert shelf.opened[0].closed == 1
+
+
+async def test_a_model_added_while_the_bot_runs_can_be_used(shelf: Shelf):
+    with pytest.raises(UserError, match="There is none yet"):
+        await shelf.pool.info("one")
+    shelf.put("one")
+    assert (await shelf.pool.info("one")).name == "one"
+
+
+async def test_a_model_that_cannot_be_opened_is_tried_again_at_the_next_use(tmp_path: Path):
+    attempts: list[str] = []
+
+    async def refuse(spec: ModelSpec) -> Backend:
+        attempts.append(spec.name)
+        raise BackendError("It is broken: export it again.")
+
+    pool = ModelPool(tmp_path, {"bad": ModelConfig(backend="refusing")}, {"refusing": refuse})
+    for _ in range(2):
+        with pytest.raises(UserError, match="It is broken"):
+            await pool.info("bad")
+    assert attempts == ["bad", "bad"]
+
+
+async def test_a_name_with_a_typo_is_met_with_a_suggestion(shelf: Shelf):
+    shelf.put("shakespeare")
+    with pytest.raises(UserError, match="Did you mean shakespeare"):
+        await shelf.pool.info("shakespere")
+
+
+async def test_a_name_cannot_lead_out_of_the_folder(shelf: Shelf):
+    shelf.put("one")
+    with pytest.raises(UserError, match="There is no model"):
+        await shelf.pool.info("../models/one")
+
+
+async def test_closing_the_pool_closes_every_model(shelf: Shelf):
+    for name in ("one", "two"):
+        shelf.put(name)
+        await shelf.pool.info(name)
+    await shelf.pool.aclose()
+    assert [backend.closed for backend in shelf.opened] == [1, 1]
+
+
+async def test_defaults_of_a_model_without_a_card_come_from_the_backend(tmp_path: Path):
+    shelf = Shelf(tmp_path, listed=ModelConfig(backend="onnx"))
+    assert await shelf.pool.defaults("listed") == {"n": 2}

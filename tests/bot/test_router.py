@@ -1,0 +1,244 @@
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backends import Chunk, Prompt, UserError
+from bot.core import Core
+from bot.platform import Call
+from plugins.loader import load_plugins
+from plugins.registry import Plugin, Registry
+from plugins.vocabulary import Command, Context, Filter, Option, Piece, Request
+from tests.core import ECHO, ask, request, running_core
+from tests.fakes.surface import RecordingSurface
+from tests.waiting import until
+
+SLOW = {
+    "models": {
+        "slow": {"backend": "echo", "options": {"delay": 3600}},
+        "echo": {"backend": "echo"},
+    },
+    "settings": {"include_prefix": False},
+}
+"""A model whose first word takes an hour."""
+
+
+def with_plugin(**offers: object) -> Registry:
+    built_in = load_plugins()
+    extra = Plugin(name="extra", source="test", **offers)  # pyright: ignore[reportArgumentType] - a test's shorthand
+    return Registry((*built_in.plugins, extra))
+
+
+def command(run: object, **changes: object) -> Command:
+    told: dict[str, object] = {"name": "extra", "help": "Extra.", "run": run}
+    return Command(**(told | changes))  # pyright: ignore[reportArgumentType] - a test's shorthand
+
+
+async def boom(context: Context) -> AsyncIterator[Piece]:
+    yield Piece("before ")
+    raise RuntimeError("secret detail")
+
+
+async def begun(core: Core, **options: object) -> tuple[asyncio.Task[None], RecordingSurface]:
+    """A call that runs until it is cancelled."""
+    surface = RecordingSurface()
+    call = Call(request=request(), command="generate", options={"model": "slow", **options})
+    return asyncio.create_task(core.router.dispatch(call, surface)), surface
+
+
+async def until_refused(core: Core) -> RecordingSurface:
+    """Ask until somebody else has the only place."""
+    while not (shown := await ask(core, "generate", text="x", model="echo")).refusals:
+        pass
+    return shown
+
+
+async def test_an_event_delivered_again_is_answered_once(tmp_path: Path):
+    async with running_core(tmp_path) as core:
+        event = request()
+        first = await ask(core, "generate", of=event, text="one")
+        second = await ask(core, "generate", of=event, text="one")
+    assert (first.messages, second.messages, second.refusals) == (["one"], [], [])
+    assert (first.finished, second.finished) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("generat", {}, "There is no command /generat. Did you mean /generate?"),
+        ("generate", {"temprature": 1}, "no option temprature. Did you mean temperature?"),
+        ("generate", {"temperature": "hot"}, 'temperature must be a number .* not "hot"'),
+        ("generate", {"temperature": 99}, "temperature must be a number between 0 and 5"),
+        ("generate", {"model": "nowhere"}, "There is no model nowhere"),
+        ("settings set", {"key": "n", "value": 3}, "is for admins"),
+        ("settings explain", {}, "/settings explain needs key"),
+        ("settings explain", {"key": "x"}, "There is no setting x"),
+    ],
+)
+async def test_what_is_wrong_is_told_in_a_sentence_and_nothing_else_appears(
+    tmp_path: Path, name: str, options: dict[str, object], sentence: str
+):
+    async with running_core(tmp_path) as core:
+        shown = await ask(core, name, **options)
+    assert re.search(sentence, shown.refusals[0])
+    assert (shown.messages, len(shown.refusals), shown.finished) == ([], 1, 1)
+
+
+async def test_an_unknown_exception_is_told_by_a_reference_that_the_log_explains(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    async with running_core(tmp_path, ECHO, with_plugin(commands=(command(boom),))) as core:
+        shown = await ask(core, "extra")
+    (reference,) = re.findall(r"reference (\w+)", shown.refusals[0])
+    assert "secret detail" not in shown.refusals[0]
+    assert shown.messages == ["before "]
+    assert reference in caplog.text
+    assert "secret detail" in caplog.text
+
+
+async def test_no_prompt_and_no_text_is_logged_at_info(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    async with running_core(tmp_path) as core:
+        await ask(core, "generate", text="private words")
+    assert "generate" in caplog.text
+    assert "private" not in caplog.text
+
+
+async def test_an_option_for_one_request_does_not_stay(tmp_path: Path):
+    async with running_core(tmp_path) as core:
+        assert (await ask(core, "generate", text="a b c", max_tokens=1)).messages == ["a"]
+        assert (await ask(core, "generate", text="a b c")).messages == ["a b c"]
+
+
+async def test_cancelling_the_call_frees_its_place_and_keeps_what_was_written(tmp_path: Path):
+    limits = {"limits": {"concurrent": 1, "waiting": 0}}
+    async with running_core(tmp_path, {**SLOW, **limits}) as core:
+        running, surface = await begun(core, text="word")
+        refused = await until_refused(core)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        served = await ask(core, "generate", text="x", model="echo")
+    assert "busy" in refused.refusals[0]
+    assert served.messages == ["x"]
+    assert (surface.finished, surface.refusals) == (1, [])
+
+
+async def test_a_call_that_waits_gets_its_turn_when_the_one_before_ends(tmp_path: Path):
+    limits = {"limits": {"concurrent": 1, "waiting": 5}}
+    async with running_core(tmp_path, {**ECHO, **limits}) as core:
+        shown = await asyncio.gather(*(ask(core, "generate", text=f"t{n}") for n in range(5)))
+    assert [one.messages for one in shown] == [[f"t{n}"] for n in range(5)]
+
+
+async def test_a_call_beyond_its_deadline_is_stopped_and_told(tmp_path: Path):
+    async with running_core(tmp_path, {**SLOW, "limits": {"deadline": 0.05}}) as core:
+        shown = await ask(core, "generate", text="word", model="slow")
+    assert "longer than 0.05 s" in shown.refusals[0]
+
+
+async def test_a_users_second_text_waits_for_the_cooldown_and_others_do_not(tmp_path: Path):
+    config = {**ECHO, "channels": {"web:lab": {"cooldown": 3600}}}
+    async with running_core(tmp_path, config) as core:
+        first = await ask(core, "generate", text="x")
+        again = await ask(core, "generate", text="x")
+        other = await ask(core, "generate", text="x", of=request(user="2"))
+        show = await ask(core, "help")
+    assert (first.messages, other.messages) == (["x"], ["x"])
+    assert "Please wait 3600 s" in again.refusals[0]
+    assert show.refusals == []
+
+
+async def test_filters_see_every_prompt_and_every_text(tmp_path: Path):
+    def louder(prompt: Prompt, request: Request) -> Prompt:
+        return replace(prompt, text=prompt.text + " please")
+
+    async def upper(chunks: AsyncIterator[Chunk], request: Request) -> AsyncIterator[Chunk]:
+        async for chunk in chunks:
+            yield replace(chunk, text=chunk.text.upper())
+
+    def refuse(prompt: Prompt, request: Request) -> Prompt:
+        if "forbidden" in prompt.text:
+            raise UserError("Not here.")
+        return prompt
+
+    filters = (
+        Filter(name="louder", before=louder),
+        Filter(name="refuse", before=refuse),
+        Filter(name="upper", after=upper),
+    )
+    async with running_core(tmp_path, ECHO, with_plugin(filters=filters)) as core:
+        assert (await ask(core, "generate", text="hello")).messages == ["HELLO PLEASE"]
+        assert (await ask(core, "generate", text="forbidden")).refusals == ["Not here."]
+
+
+async def test_a_stream_that_a_command_leaves_unread_is_closed(tmp_path: Path):
+    async def careless(context: Context) -> AsyncIterator[Piece]:
+        async for chunk in context.generate(Prompt("one two three")):
+            yield Piece(chunk.text)
+            break
+
+    limits = {"limits": {"concurrent": 1, "waiting": 0}}
+    registry = with_plugin(commands=(command(careless),))
+    async with running_core(tmp_path, {**ECHO, **limits}, registry) as core:
+        for _ in range(3):
+            assert (await ask(core, "extra")).messages == ["one"]
+
+
+async def test_a_plugins_options_reach_it_checked_and_with_their_defaults(tmp_path: Path):
+    async def tell(context: Context) -> AsyncIterator[Piece]:
+        yield Piece(repr(dict(context.options)))
+
+    options = (
+        Option(name="times", kind="integer", help="How often.", default=2, maximum=3),
+        Option(name="note", kind="text", help="A note."),
+    )
+    registry = with_plugin(commands=(command(tell, options=options),))
+    async with running_core(tmp_path, ECHO, registry) as core:
+        assert (await ask(core, "extra")).messages == ["{'times': 2}"]
+        assert (await ask(core, "extra", times="3", note="x")).messages == [
+            "{'times': 3, 'note': 'x'}"
+        ]
+        assert "at most 3" in (await ask(core, "extra", times=4)).refusals[0]
+
+
+async def test_a_surface_that_breaks_does_not_break_the_router(tmp_path: Path):
+    class Broken(RecordingSurface):
+        async def post(self, text: str) -> object:
+            raise RuntimeError("no permission to write here")
+
+        async def refuse(self, sentence: str) -> None:
+            await super().refuse(sentence)
+            raise RuntimeError("nor to whisper")
+
+    surface = Broken()
+    async with running_core(tmp_path) as core:
+        call = Call(request=request(), command="generate", options={"text": "x"})
+        await core.router.dispatch(call, surface)
+    assert len(surface.refusals) == 1
+    assert surface.finished == 1
+
+
+async def test_draining_refuses_new_calls_and_lets_running_ones_finish(tmp_path: Path):
+    config = {**ECHO, "models": {"echo": {"backend": "echo", "options": {"delay": 0.01}}}}
+    async with running_core(tmp_path, config) as core:
+        asking = asyncio.create_task(ask(core, "generate", text="one two three four five"))
+        await until(lambda: core.router.busy, "the call runs")
+        draining = asyncio.create_task(core.router.drain(3600))
+        assert (await asking).messages == ["one two three four five"]
+        await draining
+        assert "stopping" in (await ask(core, "generate", text="x")).refusals[0]
+
+
+async def test_draining_tells_those_that_do_not_finish_in_time(tmp_path: Path):
+    async with running_core(tmp_path, SLOW) as core:
+        asking = asyncio.create_task(ask(core, "generate", text="x", model="slow"))
+        await until(lambda: core.router.busy, "the call runs")
+        await core.router.drain(0)
+        assert "stopping" in (await asking).refusals[0]
