@@ -50,7 +50,7 @@ def build_checked(
         if precision == "fp32":
             parity = check_parity(decoder, source.model, tolerance)
         if validation is not None and len(validation) > 1:
-            figures[precision] = perplexity(decoder, validation)
+            figures[precision] = perplexity(decoder, validation, source.end_token)
     return Figures(graphs, parity, figures)
 
 

@@ -6,25 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.onnx_engine.decoder import Decoder
+from trainer.windows import Windows
 
 WORK = 1e12
 """Parameters times tokens that a measurement may take: seconds for a small model."""
 MOST_TOKENS = 65_536
 
 
-def perplexity(decoder: Decoder, tokens: NDArray[np.integer]) -> float:
+def perplexity(decoder: Decoder, tokens: NDArray[np.integer], end_token: int) -> float:
     """Return exp of the mean negative log-likelihood of each token given those before it.
 
-    Tokens (N,) are cut into windows of the context; at most as many are read as takes seconds.
+    Tokens (N,) are cut into the windows that training sees: each begins at the start of a text,
+    where the bot will begin, too. At most as many tokens are read as takes seconds.
     """
     limit = max(256, int(min(MOST_TOKENS, WORK / decoder.sizes.parameters)))
     chosen = np.asarray(tokens[:limit], np.int64)
+    length = min(decoder.sizes.context, len(chosen) - 1)
     loss, count = 0.0, 0
-    for start in range(0, len(chosen) - 1, decoder.sizes.context):
-        window = chosen[start : start + decoder.sizes.context + 1]
-        logits = decoder.score(window[:-1])
-        loss += float(_losses(logits, window[1:]).sum())
-        count += len(window) - 1
+    for inputs, targets in Windows(chosen, length, batch=1, end=end_token, seed=0).in_order():
+        loss += float(_losses(decoder.score(inputs[0]), targets[0]).sum())
+        count += length
     return math.exp(loss / count)
 
 
