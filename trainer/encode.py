@@ -21,8 +21,6 @@ HEADER_BYTES = 128
 CHARACTERS_AT_ONCE = 1 << 22
 LONGEST = 4096
 """Tokens up to which lengths of texts are counted apart."""
-PARAGRAPH = 4096
-"""Characters of long text that go to one of the splits together."""
 
 
 class TokenFile(AbstractContextManager["TokenFile"]):
@@ -89,16 +87,15 @@ def encode(
     # A text that happens to hold the end token's spelling must not end there.
     tokenizer.encode_special_tokens = True
     counts = Counts()
-    chance = random.Random(seed)  # noqa: S311 - no secret hangs on the split
-    pieces = _stretches(texts) if kind is Kind.TEXT else iter(texts)
+    holding_out = _one_of_each(round(1 / val_fraction), seed)
     size = tokenizer.get_vocab_size()
     with TokenFile(training, size) as learned, TokenFile(validation, size) as held_out:
         for file in (learned, held_out):
             file.append([end])
-        for batch in _batches(pieces):
+        for batch in _batches(texts):
             for text, encoding in zip(batch, tokenizer.encode_batch_fast(batch), strict=True):
                 ids = encoding.ids if kind is Kind.TEXT else [*encoding.ids, end]
-                held = chance.random() < val_fraction
+                held = next(holding_out)
                 (held_out if held else learned).append(ids)
                 counts.texts += 1
                 counts.validation_texts += held
@@ -111,18 +108,12 @@ def encode(
     return counts
 
 
-def _stretches(blocks: Iterable[str]) -> Iterator[str]:
-    """Cut blocks of long text into stretches of whole lines."""
-    for block in blocks:
-        stretch, length = [], 0
-        for line in block.splitlines(keepends=True):
-            stretch.append(line)
-            length += len(line)
-            if length >= PARAGRAPH:
-                yield "".join(stretch)
-                stretch, length = [], 0
-        if stretch:
-            yield "".join(stretch)
+def _one_of_each(group: int, seed: int) -> Iterator[bool]:
+    """Choose one at random of every `group` in a row, so that few texts are split fairly, too."""
+    chance = random.Random(seed)  # noqa: S311 - no secret hangs on the split
+    while True:
+        chosen = chance.randrange(group)
+        yield from (number == chosen for number in range(group))
 
 
 def _batches(pieces: Iterable[str]) -> Iterator[list[str]]:

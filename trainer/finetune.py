@@ -168,6 +168,6 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         "looks: long text, one text a line, or CSV")  # fmt: skip
     add("--encoding", help="utf-8 unless given, or as its byte-order mark says")
     add("--header", action=argparse.BooleanOptionalAction, help="whether a CSV begins with one")
-    add("--val-fraction", type=float, metavar="X", help="share of the texts held out (0.02)")
+    add("--val-fraction", type=float, metavar="X", help="share of the texts held out (0.05)")
     add("--source", help="where the data comes from, for the model's card")
     add("--licence", help="the data's licence, for the model's card")

@@ -1,6 +1,7 @@
 """The model to train: a local directory, a published size, or a fresh one; and its tokenizer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,7 +97,7 @@ def load_tokenizer(model: str) -> "Tokenizer":
     local = Path(source) / "tokenizer.json"
     if local.is_file():
         return Tokenizer.from_file(str(local))
-    with _hub_errors(model):
+    with _sentences(model):
         return AutoTokenizer.from_pretrained(source, use_fast=True).backend_tokenizer
 
 
@@ -137,7 +138,7 @@ def load_model(model: str, dropout: float) -> "GPT2LMHeadModel":
     from transformers import GPT2Config, GPT2LMHeadModel
 
     source = resolve(model)
-    with _hub_errors(model):
+    with _sentences(model):
         config = GPT2Config.from_pretrained(source)
         if config.model_type != "gpt2":
             raise UserError(f"{model} is a {config.model_type!r} model: only GPT-2 can be trained.")
@@ -149,21 +150,19 @@ def load_model(model: str, dropout: float) -> "GPT2LMHeadModel":
         )
 
 
-class _hub_errors:  # noqa: N801 - reads as a clause after `with`
-    """Turn the library's errors of finding and reading a model into a sentence."""
+@contextmanager
+def _sentences(model: str) -> Iterator[None]:
+    """Turn the libraries' errors of finding and reading a model into a sentence."""
+    from safetensors import SafetensorError
 
-    def __init__(self, model: str) -> None:
-        self.model = model
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError | ValueError | RuntimeError):
-            where = (
-                f"{self.model} could not be fetched from the Hugging Face hub: check the network, "
-                "or download it elsewhere and give its directory"
-                if self.model in ALIASES
-                else f"The model in {self.model} cannot be read"
-            )
-            raise UserError(f"{where} ({str(error).splitlines()[0]}).") from error
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        where = (
+            f"{model} could not be fetched from the Hugging Face hub: check the network, or "
+            "download it elsewhere and give its directory"
+            if model in ALIASES
+            else f"The model in {model} cannot be read"
+        )
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"{where} ({reason}).") from error

@@ -33,7 +33,7 @@ class Settings:
     lr: float | None = None
     weight_decay: float = 0.1
     dropout: float = 0.0
-    val_fraction: float = 0.02
+    val_fraction: float = 0.05
     eval_every: int = 200
     sample_every: int = 500
     patience: int | None = None

@@ -12,8 +12,8 @@ from trainer.sniff import Kind, Layout
 
 LONGEST_LINE = 1 << 20
 """Characters of the longest line that is taken for one text or one row."""
-BLOCK = 1 << 20
-"""Characters of long text read at a time."""
+STRETCH = 4096
+"""Characters of long text that stay together when it is split."""
 
 
 @dataclass
@@ -25,16 +25,20 @@ class Texts:
     dropped: Counter[str] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[str]:
-        """Yield one text at a time; of long text a block of whole lines.
+        """Yield one text at a time; of long text a stretch of lines.
 
         Raises `UserError` where the file is not what its layout says.
         """
         self.dropped.clear()
-        read = {Kind.TEXT: _blocks, Kind.LINES: _lines, Kind.CSV: self._cells}[self.layout.kind]
+        kind = self.layout.kind
+        # The csv module wants to see line ends as they are.
+        newline = "" if kind is Kind.CSV else None
         try:
-            with self.path.open(encoding=self.layout.encoding, newline=None if (
-                self.layout.kind is not Kind.CSV) else "") as file:  # fmt: skip
-                yield from read(file) if self.layout.kind is Kind.TEXT else self._kept(read(file))
+            with self.path.open(encoding=self.layout.encoding, newline=newline) as file:
+                if kind is Kind.TEXT:
+                    yield from _stretches(file)
+                else:
+                    yield from self._kept(self._cells(file) if kind is Kind.CSV else _lines(file))
         except UnicodeDecodeError as exc:
             raise UserError(
                 f"{self.path} is not {self.layout.encoding} text (byte {exc.object[exc.start]:#04x}"
@@ -51,10 +55,12 @@ class Texts:
 
     def _cells(self, file: TextIO) -> Iterator[str]:
         """The first cell of every row after the header."""
-        rows = csv.reader(_whole_lines(file), strict=False)
+        rows = csv.reader(_lines(file))
+        header = self.layout.header
         try:
-            for number, row in enumerate(rows):
-                if number == 0 and self.layout.header:
+            for row in rows:
+                if header and any(row):
+                    header = False
                     continue
                 cell = row[0] if row else ""
                 yield cell.replace("\r\n", "\n").replace("\r", "\n")
@@ -65,23 +71,20 @@ class Texts:
             ) from exc
 
 
-def _blocks(file: TextIO) -> Iterator[str]:
-    """Cut long text into blocks that end with a line, or where there is none, anywhere."""
-    rest = ""
-    while block := file.read(BLOCK):
-        rest += block
-        cut = rest.rfind("\n") + 1 or len(rest)
-        yield rest[:cut]
-        rest = rest[cut:]
-    if rest:
-        yield rest
+def _stretches(file: TextIO) -> Iterator[str]:
+    """Cut long text into stretches of whole lines, or where a line is long, of characters."""
+    stretch, length = [], 0
+    while piece := file.readline(STRETCH):
+        stretch.append(piece)
+        length += len(piece)
+        if length >= STRETCH:
+            yield "".join(stretch)
+            stretch, length = [], 0
+    if stretch:
+        yield "".join(stretch)
 
 
 def _lines(file: TextIO) -> Iterator[str]:
-    return _whole_lines(file)
-
-
-def _whole_lines(file: TextIO) -> Iterator[str]:
     """Lines, with a limit so that a file without line ends is never read whole into memory."""
     while line := file.readline(LONGEST_LINE):
         if len(line) == LONGEST_LINE and not line.endswith("\n"):

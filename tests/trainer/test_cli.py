@@ -1,0 +1,39 @@
+import subprocess
+import sys
+
+import pytest
+
+from trainer.cli import COMMANDS, main
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_and_exits_with_0(command: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    assert f"python -m trainer {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["dance"], ["finetune"], ["finetune", "a.txt", "--model", "124M"],
+     ["finetune", "a", "--model", "b", "--run", "c", "--steps", "many"],
+     ["finetune", "a", "--model", "b", "--run", "c", "--steps", "1", "--minutes", "1"]],
+)  # fmt: skip
+def test_wrong_use_exits_with_2(words: list[str]):
+    with pytest.raises(SystemExit) as exit_:
+        main(words)
+    assert exit_.value.code == 2
+
+
+def test_the_commands_are_declared_without_torch():
+    code = (
+        "import sys, trainer.cli\n"
+        "try: trainer.cli.main(['--help'])\n"
+        "finally: assert not {'torch', 'transformers', 'onnxruntime'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "finetune" in done.stdout

@@ -1,0 +1,55 @@
+import torch
+from torch.optim import Muon
+
+from tests.models import tiny_tokenizer
+from trainer.models import Size, fresh_model
+from trainer.optimizers import build_optimizers, load_state, set_learning_rate, state_tensors
+
+SIZE = Size(layers=1, heads=2, width=16, vocabulary=300, lr=0.01)
+
+
+def model() -> torch.nn.Module:
+    return fresh_model(SIZE, tiny_tokenizer(), context=8, dropout=0.0)
+
+
+def step(net: torch.nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
+    sum(p.square().sum() for p in net.parameters()).backward()  # type: ignore[union-attr]
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def test_every_parameter_belongs_to_one_optimizer_and_vectors_do_not_decay():
+    net = model()
+    for fresh in (True, False):
+        groups = [g for o in build_optimizers(net, 0.1, fresh=fresh) for g in o.param_groups]
+        owned = [id(p) for group in groups for p in group["params"]]
+        assert sorted(owned) == sorted(map(id, net.parameters()))
+        for group in groups:
+            if any(p.ndim == 1 for p in group["params"]):
+                assert group["weight_decay"] == 0
+
+
+def test_only_the_inner_matrices_of_a_fresh_model_learn_with_muon():
+    net = model()
+    assert not any(isinstance(o, Muon) for o in build_optimizers(net, 0.1, fresh=False))
+    muon = build_optimizers(net, 0.1, fresh=True)[1]
+    assert isinstance(muon, Muon)
+    names = {id(p): name for name, p in net.named_parameters()}
+    for parameter in muon.param_groups[0]["params"]:
+        assert ".h." in names[id(parameter)]
+        assert parameter.ndim == 2
+
+
+def test_state_put_back_makes_the_next_step_the_same():
+    torch.manual_seed(0)
+    one, other = model(), model()
+    first, second = build_optimizers(one, 0.1, fresh=True), build_optimizers(other, 0.1, fresh=True)
+    set_learning_rate([*first, *second], 0.01)
+    step(one, first)
+    other.load_state_dict(one.state_dict())
+    load_state(second, {name: value.clone() for name, value in state_tensors(first).items()})
+    step(one, first)
+    step(other, second)
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
