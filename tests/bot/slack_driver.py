@@ -74,7 +74,7 @@ class SlackDriver:
 
     async def stop(self) -> None:
         self.serving.cancel()
-        with suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError, ConnectionError):
             await self.serving
 
 

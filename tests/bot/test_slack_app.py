@@ -12,7 +12,7 @@ import pytest
 
 from backends import UserError
 from bot.platform import Call, Surface
-from bot.slack_app import SlackPlatform
+from bot.slack_app import SlackPlatform, connection
 from bot.slack_app.service import SCOPES
 from plugins.vocabulary import Command, Context, Option, Piece
 from tests.bot.slack_driver import SECRETS, Mode, SlackDriver, running_slack, slack_config
@@ -332,6 +332,19 @@ async def test_slack_may_ask_to_connect_anew(driver: SlackDriver, dispatcher: Fa
     await driver.slack.slash("generate a")
     await nth_call(dispatcher)
     assert driver.platform.ready
+
+
+async def test_a_connection_lost_for_good_ends_serving_so_that_it_is_begun_anew(
+    dispatcher: FakeDispatcher, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connection, "_CHECK", 0.01)
+    monkeypatch.setattr(connection, "_LOST", 0.1)
+    async with running_slack(dispatcher) as driver:
+        driver.slack.api.revoked.update(SECRETS.values())
+        await driver.slack.socket_mode.close()
+        with pytest.raises(ConnectionError, match="no connection to Slack"):
+            await driver.serving
+        assert not driver.platform.ready
 
 
 async def test_stopping_ends_what_runs_and_leaves_nothing_behind(
