@@ -192,6 +192,14 @@ class PlatformContract:
         assert len(messages) >= 3
         assert words(messages) == text.split()
 
+    @pytest.mark.parametrize("letter", ["x", "🦉"])
+    async def test_a_word_longer_than_a_message_fills_messages_to_their_limit(
+        self, scene: Scene, letter: str
+    ) -> None:
+        text = letter * (scene.driver.limit * 5 // 2)
+        messages = await scene.answer("generate", text=text)
+        assert "".join(message.text for message in messages) == text
+
     async def test_more_texts_than_fit_into_a_few_messages_come_as_a_file(
         self, scene: Scene
     ) -> None:

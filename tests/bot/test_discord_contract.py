@@ -10,7 +10,7 @@ from bot.config import DiscordConfig
 from bot.discord_app import DiscordPlatform
 from bot.platform import Dispatcher
 from bot.secret import Secret
-from tests.contract import Driver, PlatformContract, Seen
+from tests.contract import Driver, PlatformContract, Scene, Seen, words
 from tests.fakes.fake_discord import FakeDiscord, Message
 from tests.waiting import until
 
@@ -38,8 +38,9 @@ class DiscordDriver:
         person = self._fake.person(user, admin=admin)
         await self._fake.slash(command, options, user=person, event=event)
 
-    async def say(self, text: str, *, user: str = "ada") -> None:
-        await self._fake.say(f"<@{self._fake.bot.id}> {text}", user=self._fake.person(user))
+    async def say(self, text: str, *, user: str = "ada", times: int = 1) -> None:
+        content = f"<@{self._fake.bot.id}> {text}"
+        await self._fake.say(content, user=self._fake.person(user), times=times)
 
     def seen(self) -> list[Seen]:
         return [as_seen(message) for message in self._fake.seen()]
@@ -77,3 +78,9 @@ class TestDiscord(PlatformContract):
                 yield driver
             finally:
                 await driver.stop()
+
+    async def test_a_mention_that_discord_tells_twice_is_answered_once(self, scene: Scene) -> None:
+        assert isinstance(scene.driver, DiscordDriver)
+        await scene.driver.say("only once", times=2)
+        await scene.watched.quiet(2)
+        assert words(scene.driver.seen()) == ["only", "once"]
