@@ -9,6 +9,7 @@ from typing import Any
 
 import discord
 from discord import app_commands
+from discord.http import HTTPClient
 
 from backends import UserError
 from bot.config import DiscordConfig
@@ -23,6 +24,16 @@ _TOKEN_REFUSED = 4004
 """The code with which the gateway closes on a wrong token."""
 _STEADY = 60.0
 """Seconds after which a connection counts as having worked, and the most to wait for the next."""
+
+
+PERMISSIONS = discord.Permissions(
+    view_channel=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    attach_files=True,
+    read_message_history=True,  # a reply refers to a message of the past
+)
+"""What the invitation asks of a guild."""
 
 
 def intents() -> discord.Intents:
@@ -131,24 +142,30 @@ class DiscordPlatform:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def on_ready(self) -> None:
-        """Register the commands, once.
-
-        Discord counts only new commands against its 200 a day; registering the same again is free.
-        """
+        """Register the commands, once, and tell the operator how to invite the bot."""
         self._online = True
-        if self._synced or self._client is None or self._client.application_id is None:
+        client = self._client
+        if client is None or client.application_id is None or self._synced:
             return
-        self._synced = True
+        self._synced = await self._register_commands(client.http, client.application_id)
+        scopes = ("bot", "applications.commands")
+        link = discord.utils.oauth_url(
+            client.application_id, permissions=PERMISSIONS, scopes=scopes
+        )
+        logger.info("Discord: %d guilds. Invite the bot with %s", len(client.guilds), link)
+
+    async def _register_commands(self, http: HTTPClient, application: int) -> bool:
+        """Tell Discord all commands. It counts only new ones against its 200 a day."""
         commands: list[Any] = application_commands(self._dispatcher.commands)
-        http, application = self._client.http, self._client.application_id
         try:
             for guild in self._config.guilds:
                 await http.bulk_upsert_guild_commands(application, guild, commands)
             if not self._config.guilds:
                 await http.bulk_upsert_global_commands(application, commands)
         except discord.HTTPException as error:
-            self._synced = False
             logger.error("Discord did not take the commands: %s", error)  # noqa: TRY400 - Discord's sentence says all
+            return False
+        return True
 
     async def on_resumed(self) -> None:
         """Be back after a short break; what was missed is delivered now."""

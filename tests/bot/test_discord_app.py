@@ -1,7 +1,9 @@
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from plugins.vocabulary import Command, Context, Option, Piece
 from tests.fakes.dispatcher import Answer, FakeDispatcher, nothing
 from tests.fakes.fake_discord import FakeDiscord, Person
 from tests.waiting import until
+
+PAGE = Path(__file__).parents[2] / "docs" / "admins" / "discord.md"
 
 
 async def unused(context: Context) -> AsyncIterator[Piece]:
@@ -137,6 +141,18 @@ async def test_no_privileged_intent_is_asked_for(fake: FakeDiscord, config: Disc
     privileged = (1 << 1) | (1 << 8) | (1 << 15)
     async with bot(fake, config):
         assert [session.intents & privileged for session in fake.gateway.connected] == [0]
+
+
+async def test_the_log_and_the_page_for_admins_give_the_same_invitation(
+    fake: FakeDiscord, config: DiscordConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "bot.discord_app")
+    async with bot(fake, config):
+        await until(lambda: "Invite the bot" in caplog.text, "the invitation")
+    permissions = re.search(r"permissions=(\d+)", caplog.text)
+    assert permissions is not None
+    assert permissions[0] in PAGE.read_text(encoding="utf-8")
+    assert f"client_id={fake.world.application}" in caplog.text
 
 
 # Slash commands.

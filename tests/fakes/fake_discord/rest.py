@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from aiohttp.multipart import BodyPartReader
@@ -54,9 +55,9 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Sent:
-    """The body of a request that shows a message."""
+    """The body of a request, and the file that came with it."""
 
-    body: Json
+    body: Any
     file_name: str | None = None
     file: str | None = None
 
@@ -141,7 +142,7 @@ class Rest:
         return 200, payloads.application(self.world)
 
     async def register(self, request: web.Request, sent: Sent) -> tuple[int, object]:
-        registered: list[Json] = [{**one, "id": snowflake()} for one in sent.body]  # type: ignore[misc]
+        registered: list[Json] = [{**one, "id": snowflake()} for one in sent.body]
         self.world.commands[request.match_info.get("guild")] = registered
         version = snowflake()
         return 200, [payloads.command(self.world, one, version) for one in registered]
