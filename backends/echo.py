@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from backends.options import number, refuse_unknown
@@ -51,7 +51,7 @@ class EchoBackend:
             details={"About": "No model: it writes every prompt back, word by word."},
         )
 
-    async def generate(self, prompt: Prompt) -> AsyncIterator[Chunk]:
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Stream the prompt's input back n times, the texts side by side."""
         if self._closed.is_set():
             raise BackendError(f"The model {self._name} is closed.")

@@ -60,7 +60,9 @@ def tiny_checkpoint(
     return path
 
 
-def tiny_model_directory(path: Path, *, precision: str = "fp32", **sizes: int) -> Path:
+def tiny_model_directory(
+    path: Path, *, precision: str = "fp32", prepend_end_token: bool = False, **sizes: int
+) -> Path:
     """Write a tiny exported model directory at `path` and return it."""
     from trainer.export import export_model
 
@@ -73,5 +75,6 @@ def tiny_model_directory(path: Path, *, precision: str = "fp32", **sizes: int) -
         training={},
         data={"source": "made on the spot", "licence": "MIT"},
         defaults={},
+        prepend_end_token=prepend_end_token,
     )
     return path

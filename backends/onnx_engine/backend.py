@@ -1,7 +1,7 @@
 """The engine as a backend: a model directory served to the event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +76,11 @@ class OnnxBackend:
         return self._name
 
     @property
+    def closed(self) -> bool:
+        """Whether the model takes no more prompts."""
+        return self._scheduler.closed
+
+    @property
     def running(self) -> int:
         """Texts being written now."""
         return self._scheduler.running
@@ -99,7 +104,7 @@ class OnnxBackend:
             defaults=self._card.defaults,
         )
 
-    async def generate(self, prompt: Prompt) -> AsyncIterator[Chunk]:
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Stream the prompt's n texts. Raises `BackendError` where it is too long or work fails."""
         tokens = await asyncio.to_thread(self._encode, prompt.input)
         request = self._request(prompt, tokens)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from backends.vocabulary import Sampling
 
 Floats = NDArray[np.float32]
+COLDEST = 1e-6
+"""The temperature below which float32 tells no token but the likeliest: greedy."""
 
 
 def next_token(
@@ -23,7 +25,7 @@ def next_token(
     """
     if sampling.repetition_penalty != 1 and seen:
         penalise(logits, seen, sampling.repetition_penalty)
-    if sampling.temperature == 0:
+    if sampling.temperature < COLDEST:
         return int(logits.argmax())
     weights = np.exp((logits - logits.max()) / np.float32(sampling.temperature))
     tokens = candidates(weights, sampling)

@@ -38,6 +38,11 @@ class Scheduler:
         self._thread.start()
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
     def running(self) -> int:
         """Texts that hold a slot now."""
         return len(self._running)

@@ -1,0 +1,101 @@
+"""What the engine's tests share: open a tiny model, read its texts, and decoders that misbehave."""
+
+import threading
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from backends import Backend, Chunk, FinishReason, ModelSpec, Prompt, Usage, Value
+from backends.model_directory import GRAPH, TOKENIZER, read_card
+from backends.onnx_engine import open_onnx
+from backends.onnx_engine.backend import OnnxBackend
+from backends.onnx_engine.decoder import Decoder, Floats
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A finished text."""
+
+    text: str
+    finish_reason: FinishReason | None
+    usage: Usage | None
+    seed: int | None
+
+
+@asynccontextmanager
+async def engine(model: Path, **options: Value) -> AsyncIterator[OnnxBackend]:
+    """Serve a model directory as the bot does."""
+    backend = await open_onnx(ModelSpec("tiny", "onnx", model, {"threads": 1, **options}))
+    assert isinstance(backend, OnnxBackend)
+    try:
+        yield backend
+    finally:
+        await backend.aclose()
+
+
+async def read(backend: Backend, prompt: Prompt) -> list[Whole]:
+    """Return a prompt's texts whole, after a look that each ended exactly once."""
+    pieces, last = defaultdict[int, list[str]](list), dict[int, Chunk]()
+    async for chunk in backend.generate(prompt):
+        assert chunk.index not in last
+        assert chunk.text or chunk.finish_reason
+        pieces[chunk.index].append(chunk.text)
+        if chunk.finish_reason:
+            last[chunk.index] = chunk
+    assert sorted(last) == list(range(prompt.n))
+    return [
+        Whole("".join(pieces[i]), last[i].finish_reason, last[i].usage, last[i].seed)
+        for i in sorted(last)
+    ]
+
+
+class Breakable(Decoder):
+    """A real decoder that counts, can be held in a step, and does wrong on demand."""
+
+    def __init__(self, model: Path, slots: int = 4) -> None:
+        self.steps = self.prefills = 0
+        """Steps begun and prompts read."""
+        self.failing: int | None = None
+        """The step that raises an error."""
+        self.poisoned: int | None = None
+        """The step in which the first slot's logits are no numbers."""
+        self.may_step = threading.Event()
+        """A step waits until this is set."""
+        self.may_step.set()
+        super().__init__(model / GRAPH, read_card(model).architecture, slots, threads=1)
+        self.steps = 0
+
+    def prefill(self, slot: int, tokens: NDArray[np.int64], start: int = 0) -> Floats:
+        self.prefills += 1
+        return super().prefill(slot, tokens, start)
+
+    def step(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Floats:
+        self.steps += 1
+        self.may_step.wait()
+        if self.steps == self.failing:
+            raise RuntimeError("secret details of a library")
+        logits = super().step(tokens, lengths)
+        if self.steps == self.poisoned:
+            logits[0] = np.nan
+        return logits
+
+
+@asynccontextmanager
+async def breakable_engine(
+    model: Path, slots: int = 4
+) -> AsyncIterator[tuple[OnnxBackend, Breakable]]:
+    """Serve a model directory with a decoder that breaks on demand."""
+    decoder = Breakable(model, slots)
+    tokenizer = Tokenizer.from_file(str(model / TOKENIZER))
+    backend = OnnxBackend("tiny", read_card(model), tokenizer, decoder)
+    try:
+        yield backend, decoder
+    finally:
+        decoder.may_step.set()
+        await backend.aclose()

@@ -1,0 +1,28 @@
+import pytest
+
+from backends import BackendError, ModelSpec, Value
+from backends.options import number, refuse_unknown, whole_number
+
+
+def spec(**options: Value) -> ModelSpec:
+    return ModelSpec("lab", "onnx", options=options)
+
+
+def test_an_option_not_given_has_its_default():
+    assert whole_number(spec(), "slots", 8, 1, 64) == 8
+
+
+def test_an_option_given_counts():
+    assert whole_number(spec(slots=2), "slots", 8, 1, 64) == 2
+    assert number(spec(delay=0.5), "delay", 0, 0, 60) == 0.5
+
+
+@pytest.mark.parametrize("value", [0, 65, "many", True, 2.5])
+def test_a_value_that_does_not_fit_is_named_in_a_sentence(value: Value):
+    with pytest.raises(BackendError, match=r"'slots' of the model lab must be a (whole )?number"):
+        whole_number(spec(slots=value), "slots", 8, 1, 64)
+
+
+def test_an_unknown_option_is_refused_by_name():
+    with pytest.raises(BackendError, match=r"unknown option 'slot'.* knows: slots, threads"):
+        refuse_unknown(spec(slot=3), ("threads", "slots"))
