@@ -4,7 +4,6 @@ The document is not ours to copy: the test is skipped where it does not lie besi
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,13 @@ from bot.config import DiscordConfig
 from bot.discord_app import DiscordPlatform
 from bot.platform import Call, Surface
 from plugins.loader import load_plugins
-from tests.bot.test_discord_app import serving
+from tests.bot.discord_app.driver import serving
 from tests.fakes.dispatcher import FakeDispatcher
 from tests.fakes.fake_discord import FakeDiscord
 from tests.fakes.fake_discord.openapi import OpenApi
 from tests.waiting import until
 
-DOCUMENT = Path(__file__).parents[3] / "shared" / "specs" / "discord_openapi.json"
+DOCUMENT = Path(__file__).parents[4] / "shared" / "specs" / "discord_openapi.json"
 
 pytestmark = pytest.mark.skipif(
     not DOCUMENT.exists(), reason="Discord's OpenAPI document does not lie beside the repository"
@@ -47,19 +46,11 @@ def document() -> OpenApi:
     return OpenApi(DOCUMENT)
 
 
-@pytest.fixture
-async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeDiscord]:
-    async with FakeDiscord() as fake:
-        monkeypatch.setenv("DISCORD_TOKEN", fake.token)
-        yield fake
-
-
 async def test_all_that_bot_and_fake_say_to_each_other_is_right_by_discords_document(
-    fake: FakeDiscord, document: OpenApi
+    fake: FakeDiscord, config: DiscordConfig, document: OpenApi
 ) -> None:
     dispatcher = FakeDispatcher(load_plugins().commands, everything)
     dispatcher.proposals = ["temperature"]
-    config = DiscordConfig(enabled=True)
     async with serving(DiscordPlatform(config, dispatcher, pace=0, settle=0.01), fake):
         await fake.slash("generate", {"text": "Why", "temperature": 0.5, "n": 2})
         await fake.slash("help")
@@ -91,8 +82,9 @@ async def test_all_that_bot_and_fake_say_to_each_other_is_right_by_discords_docu
         assert kinds[expected], f"{expected} never happened, only {sorted(kinds)}"
 
 
-async def test_the_document_does_find_what_is_wrong(document: OpenApi, fake: FakeDiscord) -> None:
-    config = DiscordConfig(enabled=True)
+async def test_the_document_does_find_what_is_wrong(
+    fake: FakeDiscord, config: DiscordConfig, document: OpenApi
+) -> None:
     async with serving(DiscordPlatform(config, FakeDispatcher([]), settle=0.01), fake):
         pass
     first = fake.exchanges[0]

@@ -1,8 +1,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,98 +11,12 @@ from bot.config import DiscordConfig
 from bot.discord_app import DiscordPlatform
 from bot.platform import Call, Surface
 from bot.secret import Secret
-from plugins.vocabulary import Command, Context, Option, Piece
-from tests.fakes.dispatcher import Answer, FakeDispatcher, nothing
+from tests.bot.discord_app.driver import COMMANDS, bot, one_post, serving, two_messages
+from tests.fakes.dispatcher import FakeDispatcher
 from tests.fakes.fake_discord import FakeDiscord, Person
 from tests.waiting import until
 
-PAGE = Path(__file__).parents[2] / "docs" / "admins" / "discord.md"
-
-
-async def unused(context: Context) -> AsyncIterator[Piece]:
-    yield Piece("")
-
-
-COMMANDS = (
-    Command(
-        name="generate",
-        help="Carry on a text.",
-        run=unused,
-        options=(
-            Option(name="text", kind="text", help="What to carry on."),
-            Option(name="n", kind="integer", help="How many texts."),
-            Option(name="model", kind="text", help="A model.", complete="model"),
-        ),
-    ),
-    Command(name="help", help="List the commands.", run=unused, private=True),
-    Command(
-        name="settings set",
-        help="Change a value.",
-        run=unused,
-        options=(
-            Option(name="key", kind="text", help="Which.", required=True),
-            Option(name="value", kind="text", help="The value.", required=True, complete="value"),
-        ),
-        admin=True,
-    ),
-)
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeDiscord]:
-    async with FakeDiscord() as fake:
-        yield fake
-
-
-@pytest.fixture
-def config(fake: FakeDiscord, monkeypatch: pytest.MonkeyPatch) -> DiscordConfig:
-    monkeypatch.setenv("DISCORD_TOKEN", fake.token)
-    return DiscordConfig(enabled=True)
-
-
-@asynccontextmanager
-async def serving(platform: DiscordPlatform, fake: FakeDiscord) -> AsyncIterator[None]:
-    """Run a platform until the block ends."""
-    task = asyncio.create_task(platform.serve())
-    try:
-        await until(lambda: platform.ready or task.done(), "the platform is ready")
-        assert not task.done(), task.exception()
-        await fake.bot_is_ready()
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@asynccontextmanager
-async def bot(
-    fake: FakeDiscord, config: DiscordConfig, answer: Answer = nothing
-) -> AsyncIterator[FakeDispatcher]:
-    dispatcher = FakeDispatcher(COMMANDS, answer)
-    async with serving(DiscordPlatform(config, dispatcher, pace=0, settle=0.01), fake):
-        yield dispatcher
-
-
-async def one_post(call: Call, surface: Surface) -> None:
-    await surface.post(f"{call.options.get('text', '')} and so on")
-    await surface.done()
-
-
-async def two_messages(call: Call, surface: Surface) -> None:
-    first = await surface.post("Once")
-    await surface.edit(first, "Once upon @everyone")
-    second = await surface.post("a time")
-    await surface.edit(second, "a time <@1>")
-    await surface.done()
-
-
-async def refusal(call: Call, surface: Surface) -> None:
-    await surface.refuse("That cannot be done.")
-    await surface.done()
-
-
-# Registration.
+PAGE = Path(__file__).parents[3] / "docs" / "admins" / "discord.md"
 
 
 async def test_commands_are_registered_for_everybody_when_no_guild_is_named(
@@ -155,9 +68,6 @@ async def test_the_log_and_the_page_for_admins_give_the_same_invitation(
     assert f"client_id={fake.world.application}" in caplog.text
 
 
-# Slash commands.
-
-
 async def test_a_slash_command_arrives_with_its_options_as_typed(
     fake: FakeDiscord, config: DiscordConfig
 ) -> None:
@@ -178,61 +88,6 @@ async def test_a_subcommand_arrives_under_its_full_name(
         assert (call.command, call.options) == ("settings set", {"key": "n", "value": "2"})
 
 
-async def test_a_request_names_guild_category_channel_and_asker(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async with bot(fake, config) as dispatcher:
-        ada = fake.person("ada")
-        interaction = await fake.slash("generate", user=ada, channel=fake.lab)
-        await until(lambda: dispatcher.calls, "the call")
-        request = dispatcher.calls[0].request
-        assert (request.id, request.platform) == (interaction.id, "discord")
-        assert (request.guild, request.category) == (fake.world.guild, fake.category.id)
-        assert (request.channel, request.channel_name) == (fake.lab.id, "lab")
-        assert (request.thread, request.user, request.user_name) == (None, ada.id, "ada")
-
-
-async def test_in_a_thread_the_channel_is_the_one_it_hangs_on(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async with bot(fake, config) as dispatcher:
-        await fake.slash("generate", channel=fake.thread)
-        await fake.say(f"<@{fake.bot.id}> so", channel=fake.thread)
-        await until(lambda: len(dispatcher.calls) == 2, "both calls")
-        for call in dispatcher.calls:
-            assert (call.request.channel, call.request.thread) == (fake.lab.id, fake.thread.id)
-            assert call.request.category == fake.category.id
-            assert call.request.channel_name == "lab"
-
-
-async def test_manage_server_makes_an_admin_and_so_does_ones_own_direct_message(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async with bot(fake, config) as dispatcher:
-        await fake.slash("generate", user=fake.person("ada"))
-        await fake.slash("generate", user=fake.person("eve", admin=True))
-        await fake.slash("generate", user=fake.person("ada"), channel=fake.direct)
-        await until(lambda: len(dispatcher.calls) == 3, "all calls")
-        requests = [call.request for call in dispatcher.calls]
-        assert [request.is_admin for request in requests] == [False, True, True]
-        assert requests[2].guild is None
-
-
-async def test_an_answer_fills_the_placeholder_then_follows_up_and_pings_nobody(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async with bot(fake, config, two_messages):
-        await fake.slash("generate")
-        await until(lambda: len(fake.seen()) == 2 and len(fake.seen()[1].versions) == 2, "all")
-        first, second = fake.seen()
-        assert (first.versions, second.versions) == (
-            ["Once", "Once upon @everyone"],
-            ["a time", "a time <@1>"],
-        )
-        assert not any(one.pings or one.ephemeral for one in (first, second))
-        assert not fake.waiting()
-
-
 async def test_a_private_command_is_answered_in_private_message_by_message(
     fake: FakeDiscord, config: DiscordConfig
 ) -> None:
@@ -240,72 +95,6 @@ async def test_a_private_command_is_answered_in_private_message_by_message(
         await fake.slash("help")
         await until(lambda: len(fake.seen()) == 2, "two messages")
         assert [message.ephemeral for message in fake.seen()] == [True, True]
-
-
-async def test_a_refusal_of_a_public_command_is_private_and_leaves_no_placeholder(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async with bot(fake, config, refusal):
-        await fake.slash("generate")
-        await until(lambda: fake.seen(), "the refusal")
-        (message,) = fake.seen()
-        assert (message.content, message.ephemeral) == ("That cannot be done.", True)
-        assert not fake.waiting()
-
-
-async def test_a_refusal_of_a_private_command_takes_the_placeholder(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async with bot(fake, config, refusal):
-        await fake.slash("help")
-        await until(lambda: fake.seen(), "the refusal")
-        (message,) = fake.seen()
-        assert (message.content, message.ephemeral) == ("That cannot be done.", True)
-
-
-async def test_a_refusal_behind_a_text_leaves_the_text(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async def text_then_refusal(call: Call, surface: Surface) -> None:
-        await surface.post("So far")
-        await refusal(call, surface)
-
-    async with bot(fake, config, text_then_refusal):
-        await fake.slash("generate")
-        await until(lambda: len(fake.seen()) == 2, "both")
-        assert [(one.content, one.ephemeral) for one in fake.seen()] == [
-            ("So far", False),
-            ("That cannot be done.", True),
-        ]
-
-
-async def test_a_call_that_shows_nothing_leaves_no_placeholder(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async with bot(fake, config, nothing):
-        interaction = await fake.slash("generate")
-        original = interaction.original
-        assert original is not None
-        await until(lambda: original.deleted, "the placeholder is gone")
-
-
-@pytest.mark.parametrize("posts_first", [True, False])
-async def test_a_long_text_is_attached_as_a_file(
-    fake: FakeDiscord, config: DiscordConfig, posts_first: bool
-) -> None:
-    async def attach(call: Call, surface: Surface) -> None:
-        if posts_first:
-            await surface.post("It is long:")
-        await surface.attach("text.txt", "été 🦉")
-        await surface.done()
-
-    async with bot(fake, config, attach):
-        await fake.slash("generate")
-        await fake.say(f"<@{fake.bot.id}> so")
-        await until(lambda: sum(one.file is not None for one in fake.seen()) == 2, "two files")
-        files = [(one.file_name, one.file) for one in fake.seen() if one.file]
-        assert files == [("text.txt", "été 🦉")] * 2
-        assert not fake.waiting()
 
 
 async def test_the_same_interaction_twice_is_dispatched_once(
@@ -317,49 +106,6 @@ async def test_the_same_interaction_twice_is_dispatched_once(
         await fake.slash("generate", {"text": "b"})
         await until(lambda: "b and so on" in [one.content for one in fake.seen()], "b")
         assert [call.options["text"] for call in dispatcher.calls] == ["a", "b"]
-
-
-async def test_a_public_answer_goes_on_in_the_channel_once_the_token_has_expired(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async with bot(fake, config, two_messages):
-        await fake.slash("generate", age=16 * 60)
-        await until(lambda: len(fake.seen()) == 2 and len(fake.seen()[1].versions) == 2, "all")
-        assert [one.content for one in fake.seen()] == ["Once upon @everyone", "a time <@1>"]
-        assert not any(one.pings for one in fake.seen())
-
-
-async def test_a_private_answer_never_goes_to_the_channel_even_when_the_token_has_expired(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    errors: list[Exception] = []
-
-    async def attempt(call: Call, surface: Surface) -> None:
-        try:
-            await surface.post("secret")
-        except Exception as error:
-            errors.append(error)
-        await surface.done()
-
-    async with bot(fake, config, attempt):
-        await fake.slash("help", age=16 * 60)
-        await until(lambda: errors, "the error")
-        assert "50027" in str(errors[0])
-        assert not fake.seen()
-
-
-async def test_a_rate_limited_edit_is_repeated_and_arrives(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    fake.limit_next("/messages/@original")
-    async with bot(fake, config, one_post):
-        await fake.slash("generate", {"text": "a"})
-        await until(lambda: fake.seen(), "the answer")
-        assert fake.seen()[0].content == "a and so on"
-        assert 429 in [exchange.status for exchange in fake.exchanges]
-
-
-# Proposals and the context menu.
 
 
 async def test_proposals_come_from_the_dispatcher_which_knows_the_other_options(
@@ -387,9 +133,6 @@ async def test_continue_this_carries_on_the_message_itself_without_the_channels_
             "prefix": "",
             "include_prefix": False,
         }
-
-
-# Mentions and direct messages.
 
 
 @pytest.mark.parametrize(
@@ -441,20 +184,6 @@ async def test_messages_not_meant_for_the_bot_are_left_alone(
         await fake.say(f"{mention} last")
         await until(lambda: dispatcher.calls, "the last one")
         assert [call.options["text"] for call in dispatcher.calls] == ["last"]
-
-
-async def test_a_refused_mention_is_told_in_a_reply(
-    fake: FakeDiscord, config: DiscordConfig
-) -> None:
-    async with bot(fake, config, refusal):
-        message = await fake.say(f"<@{fake.bot.id}> so")
-        await until(lambda: fake.seen(), "the refusal")
-        assert [(one.content, one.reply_to) for one in fake.seen()] == [
-            ("That cannot be done.", message.id)
-        ]
-
-
-# The connection.
 
 
 async def test_a_refused_token_ends_in_a_sentence_without_the_token(
