@@ -4,12 +4,14 @@ SQLite in WAL with synchronous=FULL: what was acknowledged is on the disk. One p
 database at a time (`bot.data_dir` sees to that), through one connection.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -26,6 +28,9 @@ SCHEMA = 1
 
 _REDELIVERY = timedelta(hours=2)
 """How long an event is remembered: longer than Slack, the most patient one, delivers it again."""
+
+_PATIENCE = 30
+"""Seconds to wait for the one connection; a transaction takes milliseconds."""
 
 _tables = sa.MetaData()
 
@@ -75,14 +80,14 @@ class Store:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._under_way: set[asyncio.Task[Sequence[Any]]] = set()
 
     async def settings(self, places: Sequence[Place]) -> list[Stored]:
         """All values stored for any of these places."""
         columns = sa.tuple_(_settings.c.platform, _settings.c.scope, _settings.c.place)
         wanted = columns.in_([(place.platform, place.scope, place.id) for place in places])
-        async with self._engine.connect() as connection:
-            rows = await connection.execute(sa.select(_settings).where(wanted))
-            return [_stored(row) for row in rows]
+        rows = await self._transaction(sa.select(_settings).where(wanted))
+        return [_stored(row) for row in rows]
 
     async def set(self, stored: Stored) -> None:
         """Store a value; on the disk when this returns."""
@@ -96,34 +101,58 @@ class Store:
             "set_by": stored.set_by,
             "set_at": stored.set_at.astimezone(UTC).replace(tzinfo=None),
         }
-        statement = insert(_settings).values(row)
-        replacing = statement.on_conflict_do_update(
-            index_elements=list(_settings.primary_key),
-            set_={name: row[name] for name in ("value", "set_by", "set_at")},
+        await self._transaction(
+            insert(_settings)
+            .values(row)
+            .on_conflict_do_update(
+                index_elements=list(_settings.primary_key),
+                set_={name: row[name] for name in ("value", "set_by", "set_at")},
+            )
         )
-        async with self._engine.begin() as connection:
-            await connection.execute(replacing)
 
     async def reset(self, place: Place, key: str) -> None:
         """Forget a value, if there is one; on the disk when this returns."""
-        statement = sa.delete(_settings).where(
-            _settings.c.platform == place.platform,
-            _settings.c.scope == place.scope,
-            _settings.c.place == place.id,
-            _settings.c.key == key,
+        await self._transaction(
+            sa.delete(_settings).where(
+                _settings.c.platform == place.platform,
+                _settings.c.scope == place.scope,
+                _settings.c.place == place.id,
+                _settings.c.key == key,
+            )
         )
-        async with self._engine.begin() as connection:
-            await connection.execute(statement)
 
     async def claim(self, event_id: str) -> bool:
         """Take an event to handle it: true for the first who asks, false for every other."""
         now = datetime.now(UTC).replace(tzinfo=None)
         claim = insert(_claims).values(event=event_id, claimed_at=now).on_conflict_do_nothing()
+        won = await self._transaction(
+            sa.delete(_claims).where(_claims.c.claimed_at < now - _REDELIVERY),
+            claim.returning(_claims.c.event),
+        )
+        return bool(won)
+
+    async def finish(self) -> None:
+        """Wait for what is under way, also where nobody else waits for it any more."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _transaction(self, *statements: sa.Executable) -> Sequence[Any]:
+        """Execute all or nothing; the rows of the last statement are returned.
+
+        It goes on when whoever asked is cancelled: a connection left in the middle of a
+        transaction would keep the database locked.
+        """
+        task = asyncio.create_task(self._execute(statements))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _execute(self, statements: Sequence[sa.Executable]) -> Sequence[Any]:
+        rows: Sequence[Any] = ()
         async with self._engine.begin() as connection:
-            forgotten = _claims.c.claimed_at < now - _REDELIVERY
-            await connection.execute(sa.delete(_claims).where(forgotten))
-            won = await connection.execute(claim.returning(_claims.c.event))
-            return won.first() is not None
+            for statement in statements:
+                result = await connection.execute(statement)
+                rows = result.all() if result.returns_rows else ()
+        return rows
 
 
 @asynccontextmanager
@@ -142,7 +171,11 @@ async def open_store(path: Path) -> AsyncGenerator[Store]:
     event.listen(engine.sync_engine, "connect", _make_durable)
     try:
         await _prepare(engine, path)
-        yield Store(engine)
+        store = Store(engine)
+        try:
+            yield store
+        finally:
+            await store.finish()
     finally:
         await engine.dispose()
 

@@ -43,8 +43,8 @@ def test_a_secret_is_in_no_line_and_no_traceback(shape: str):
     stream = io.StringIO()
     start_log(LogConfig.model_validate({"format": shape}), ["s3cret", ""], to=stream)
     try:
-        raise RuntimeError("refused: s3cret")
-    except RuntimeError:
+        int("s3cret")
+    except ValueError:
         logging.getLogger().exception("with %s", "s3cret")
     assert "s3cret" not in stream.getvalue()
     assert stream.getvalue().count("***") >= 2

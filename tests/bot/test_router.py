@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backends import Chunk, Prompt, UserError
-from bot.core import Core
+from backends import Backend, Chunk, ModelInfo, ModelSpec, Prompt, UserError
 from bot.platform import Call
 from plugins.loader import load_plugins
 from plugins.registry import Plugin, Registry
@@ -43,18 +42,31 @@ async def boom(context: Context) -> AsyncIterator[Piece]:
     raise RuntimeError("secret detail")
 
 
-async def begun(core: Core, **options: object) -> tuple[asyncio.Task[None], RecordingSurface]:
-    """A call that runs until it is cancelled."""
-    surface = RecordingSurface()
-    call = Call(request=request(), command="generate", options={"model": "slow", **options})
-    return asyncio.create_task(core.router.dispatch(call, surface)), surface
+class Stuck:
+    """A backend that writes one word and then nothing more until it is called off."""
 
+    name = "stuck"
 
-async def until_refused(core: Core) -> RecordingSurface:
-    """Ask until somebody else has the only place."""
-    while not (shown := await ask(core, "generate", text="x", model="echo")).refusals:
+    def __init__(self) -> None:
+        self.writing = asyncio.Event()
+        self.freed = asyncio.Event()
+
+    async def open(self, spec: ModelSpec) -> Backend:
+        return self
+
+    def info(self) -> ModelInfo:
+        return ModelInfo(name="stuck", backend="stuck")
+
+    async def generate(self, prompt: Prompt) -> AsyncIterator[Chunk]:
+        try:
+            yield Chunk("word")
+            self.writing.set()
+            await asyncio.Event().wait()
+        finally:
+            self.freed.set()
+
+    async def aclose(self) -> None:
         pass
-    return shown
 
 
 async def test_an_event_delivered_again_is_answered_once(tmp_path: Path):
@@ -116,18 +128,29 @@ async def test_an_option_for_one_request_does_not_stay(tmp_path: Path):
         assert (await ask(core, "generate", text="a b c")).messages == ["a b c"]
 
 
-async def test_cancelling_the_call_frees_its_place_and_keeps_what_was_written(tmp_path: Path):
-    limits = {"limits": {"concurrent": 1, "waiting": 0}}
-    async with running_core(tmp_path, {**SLOW, **limits}) as core:
-        running, surface = await begun(core, text="word")
-        refused = await until_refused(core)
+async def test_cancelling_the_call_frees_its_work_and_place_and_keeps_what_was_written(
+    tmp_path: Path,
+):
+    stuck = Stuck()
+    config = {
+        "models": {"stuck": {"backend": "stuck"}, "echo": {"backend": "echo"}},
+        "settings": {"model": "echo", "include_prefix": False},
+        "limits": {"concurrent": 1, "waiting": 0},
+    }
+    async with running_core(tmp_path, config, with_plugin(backends={"stuck": stuck.open})) as core:
+        surface = RecordingSurface()
+        call = Call(request=request(), command="generate", options={"model": "stuck"})
+        running = asyncio.create_task(core.router.dispatch(call, surface))
+        await stuck.writing.wait()
+        refused = await ask(core, "generate", text="x")
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        served = await ask(core, "generate", text="x", model="echo")
+        assert stuck.freed.is_set()
+        served = await ask(core, "generate", text="x")
     assert "busy" in refused.refusals[0]
     assert served.messages == ["x"]
-    assert (surface.finished, surface.refusals) == (1, [])
+    assert (surface.messages, surface.finished, surface.refusals) == (["word"], 1, [])
 
 
 async def test_a_call_that_waits_gets_its_turn_when_the_one_before_ends(tmp_path: Path):

@@ -124,3 +124,21 @@ async def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Pat
     with pytest.raises(UserError, match="cannot be used"):
         async with open_store(tmp_path / "db"):
             pass
+
+
+async def test_a_cancelled_writer_neither_locks_the_database_nor_undoes_another(tmp_path: Path):
+    async with open_store(tmp_path / "db") as store:
+        writing = [
+            asyncio.create_task(
+                store.set(stored("n", number, Place("web", "channel", str(number))))
+            )
+            for number in range(20)
+        ]
+        await asyncio.sleep(0)
+        for number, task in enumerate(writing):
+            if number % 2:
+                task.cancel()
+        await asyncio.gather(*writing, return_exceptions=True)
+        kept = [Place("web", "channel", str(number)) for number in range(0, 20, 2)]
+        assert len(await store.settings(kept)) == 10
+        assert await store.claim("web:1")
