@@ -104,8 +104,7 @@ def export_run(run: Run, target: Path, **more: Any) -> Card:
     """
     import numpy as np
 
-    about = run.path / "about.json"
-    facts = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    facts = json.loads(run.about.read_text(encoding="utf-8")) if run.about.is_file() else {}
     held_out = np.load(run.validation, mmap_mode="r") if run.validation.is_file() else None
     settings = {"training": {}, "data": {}, "defaults": {}, "validation": held_out}
     return export_model(run.best, target, **{**settings, **facts, **more})

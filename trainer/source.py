@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from backends import UserError
@@ -38,7 +39,7 @@ def load_source(path: Path) -> Source:
     try:
         config = GPT2Config.from_pretrained(path)
         model = GPT2LMHeadModel.from_pretrained(path, config=config, use_safetensors=True).float()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(f"The checkpoint {path} cannot be read: {error}") from error
     _refuse_variants(path, config, model)
     return Source(
@@ -69,6 +70,7 @@ def _refuse_variants(path: Path, config: GPT2Config, model: GPT2LMHeadModel) -> 
     """Raise `UserError` for what the serving graph does not compute."""
     head_width = config.n_embd // config.n_head
     reasons = {
+        "its end token is not stated": not isinstance(config.eos_token_id, int),
         f"its model type is {config.model_type!r}, not 'gpt2'": config.model_type != "gpt2",
         f"its activation is {config.activation_function!r}": (
             config.activation_function not in FAST_GELU
