@@ -95,7 +95,7 @@ async def test_what_is_wrong_is_told_in_a_sentence_and_nothing_else_appears(
     tmp_path: Path, name: str, options: dict[str, object], sentence: str
 ):
     async with running_core(tmp_path) as core:
-        shown = await ask(core, name, **options)
+        shown = await ask(core, name, of=request(), **options)
     assert re.search(sentence, shown.refusals[0])
     assert (shown.messages, len(shown.refusals), shown.finished) == ([], 1, 1)
 
