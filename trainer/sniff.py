@@ -12,7 +12,6 @@ from backends import UserError
 
 HEAD = 1 << 18
 """Bytes looked at."""
-SENTENCE_START = re.compile(r"[^a-z]")
 HEADER_NAMES = {
     "body", "comment", "comments", "content", "line", "lines", "message", "messages", "post",
     "quote", "sentence", "text", "texts", "title", "titles", "tweet", "tweets",
@@ -45,7 +44,7 @@ def sniff(
     """Look at the head of a file; raises `UserError` where it holds no text.
 
     A `.csv` is a CSV. Any other file is one text a line where fewer than 2 % of its lines are
-    blank and fewer than 20 % go on in small letters from the line before; else it is long text.
+    blank and it is not prose wrapped at some width; else it is long text.
     """
     encoding, head = _head(path, encoding)
     if kind == "csv" or (kind == "auto" and path.suffix.lower() == ".csv"):
@@ -57,11 +56,17 @@ def sniff(
         lines.pop()  # the head may end inside a line
     filled = [line for line in lines if line.strip()]
     blank = 1 - len(filled) / len(lines)
-    going_on = sum(not SENTENCE_START.match(line) for line in filled) / len(filled)
-    if len(filled) >= 2 and blank < 0.02 and going_on < 0.2 and max(map(len, filled)) < 10_000:
+    if len(filled) > 1 and blank < 0.02 and not _is_wrapped(filled):
         return Layout(Kind.LINES, encoding, reason="hardly a line is blank or goes on the last")
-    reason = f"{blank:.0%} of its lines are blank, {going_on:.0%} begin with a small letter"
+    reason = f"{blank:.0%} of its lines are blank" if blank >= 0.02 else "its lines go on the last"
     return Layout(Kind.TEXT, encoding, reason=reason)
+
+
+def _is_wrapped(lines: list[str]) -> bool:
+    """Whether sentences go on from line to line: small letters begin lines of like width."""
+    going_on = sum("a" <= line[0] <= "z" for line in lines) / len(lines)
+    widths = sorted(map(len, lines))
+    return going_on >= 0.2 and widths[len(widths) // 2] > 0.8 * widths[-1 - len(widths) // 20]
 
 
 def _head(path: Path, encoding: str) -> tuple[str, str]:

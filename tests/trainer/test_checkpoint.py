@@ -38,6 +38,7 @@ def test_transformers_loads_it_as_it_is_and_knows_the_end_token(tmp_path: Path):
     write(tmp_path / "last")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "last")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "last")
+    assert model.generation_config is not None
     assert model.generation_config.eos_token_id == tokenizer.eos_token_id == 0
     assert tokenizer.decode(tokenizer("What is it?")["input_ids"]) == "What is it?"
 

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from safetensors.torch import load_file
 from tests.models import tiny_checkpoint
 from trainer import loop, models
 from trainer.cli import main
+from trainer.encode import TokenFile
 from trainer.runs import Run
 
 TITLES = [
@@ -241,19 +240,15 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence(
     assert "lower --lr" in capsys.readouterr().err
 
 
-def test_ctrl_c_while_the_data_is_read_leaves_no_run_behind():
-    code = (
-        "import os, signal, sys, trainer.encode as encode, trainer.cli as cli\n"
-        "encode.TokenFile.append = lambda *_: os.kill(os.getpid(), getattr(signal, sys.argv[1]))\n"
-        "sys.exit(cli.main(sys.argv[2:]))\n"
-    )
-    words = ["finetune", "titles.txt", "--model", "fresh:tiny", "--run", "ask"]
-    root = Path(__file__).parents[2]
-    for number in ("SIGINT", "SIGTERM"):
-        done = subprocess.run(  # noqa: S603 - our own code
-            [sys.executable, "-c", code, number, *words],
-            capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(root)},
-        )  # fmt: skip
-        assert done.returncode == 1
-        assert done.stderr.endswith("Stopped.\n")
-        assert not list(Path("runs").iterdir())
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_data_is_read_leaves_no_run_behind(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(TokenFile, "append", lambda *_: os.kill(os.getpid(), number))
+    try:
+        assert fresh() == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err.endswith("Stopped.\n")
+    assert not list(Path("runs").iterdir())

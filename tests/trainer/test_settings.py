@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,7 @@ def test_two_budgets_are_refused():
     [("steps", 0), ("lr", 2), ("lr", -1), ("val_fraction", 0), ("context", 1), ("seed", -1),
      ("minutes", float("nan")), ("batch_size", 0)],
 )  # fmt: skip
-def test_a_number_out_of_bounds_is_refused_by_its_flag(name: str, value: float):
+def test_a_number_out_of_bounds_is_refused_by_its_flag(name: str, value: Any):
     with pytest.raises(UserError, match="--" + name.replace("_", "-")):
         Settings("a.txt", "124M", **{name: value})
 

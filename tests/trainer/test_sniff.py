@@ -5,7 +5,7 @@ import pytest
 from backends import UserError
 from trainer.sniff import Kind, sniff
 
-TITLES = "".join(f"What would you do with {n} apples?\n" for n in range(30))
+TITLES = "".join(f"What would you do with {n}{' nice' * (n % 5) ** 2} apples?\n" for n in range(30))
 PROSE = "It was a dark night and the wind\nblew over the hills, while the\nrain came down.\n\n" * 9
 
 
@@ -18,6 +18,8 @@ def write(path: Path, content: str | bytes) -> Path:
     ("name", "content", "kind"),
     [
         ("a.txt", TITLES, Kind.LINES),
+        ("a.txt", TITLES.lower(), Kind.LINES),
+        ("a.txt", "yes\nno, never again, i think\nmaybe not\n" * 9, Kind.LINES),
         ("a.txt", PROSE, Kind.TEXT),
         ("a.txt", PROSE.replace("\n\n", "\n"), Kind.TEXT),
         ("a.txt", "one single line of text", Kind.TEXT),
