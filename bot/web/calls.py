@@ -4,13 +4,12 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping
 
 from aiohttp import web
 
 from backends import UserError
 from bot.platform import Call, Dispatcher
-from bot.typed import parse
+from bot.typed import understand
 from bot.web.surface import Event, WebSurface
 from plugins.vocabulary import Request
 
@@ -55,7 +54,8 @@ class Calls:
 
     async def _run(self, asked: Request, line: str, surface: WebSurface) -> None:
         try:
-            call = _call(asked, line, self._dispatcher)
+            typed = understand(line, self._dispatcher.commands)
+            call = Call(request=asked, command=typed.command, options=typed.options)
             await self._dispatcher.dispatch(call, surface)
         except UserError as error:
             await surface.refuse(str(error))
@@ -97,12 +97,3 @@ class Calls:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _call(asked: Request, line: str, dispatcher: Dispatcher) -> Call:
-    """Read what was typed: a command after `/`, or else a text to go on from."""
-    if line.lstrip().startswith("/"):
-        typed = parse(line, dispatcher.commands)
-        return Call(request=asked, command=typed.command, options=typed.options)
-    options: Mapping[str, object] = {"text": line}
-    return Call(request=asked, command="generate", options=options)

@@ -58,7 +58,9 @@ class Guard:
                 f"{SHORTEST_TOKEN} characters."
             )
         self._token = token
-        self._session = token and hmac.digest(token.encode(), b"chinwag web session", "sha256").hex()
+        self._session = (
+            token and hmac.digest(token.encode(), b"chinwag web session", "sha256").hex()
+        )
 
     def install(self, app: web.Application) -> None:
         """Stand before every handler of the app, and add the login."""
@@ -94,7 +96,9 @@ class Guard:
     def _is_open(self, request: web.Request) -> bool:
         if self._session is None or request.path.startswith("/page/") or request.path == "/login":
             return True
-        return hmac.compare_digest(request.cookies.get(SESSION_COOKIE, "").encode(), self._session.encode())
+        return hmac.compare_digest(
+            request.cookies.get(SESSION_COOKIE, "").encode(), self._session.encode()
+        )
 
     async def _log_in_by_form(self, request: web.Request) -> web.StreamResponse:
         return self._log_in(request, str((await request.post()).get("token", "")))

@@ -98,7 +98,7 @@ class WebPlatform:
         router.add_delete("/api/calls/{id}", self._stop)
 
     async def serve(self) -> None:
-        """Serve until cancelled; then end the running calls. Raises `UserError` for a taken port."""
+        """Serve until cancelled, then end running calls. Raises `UserError` for a taken port."""
         runner = web.AppRunner(
             self._app, handler_cancellation=True, access_log=None, shutdown_timeout=5
         )
@@ -215,7 +215,7 @@ def _command(command: Command) -> Mapping[str, object]:
         "name": command.name,
         "help": command.help,
         "example": command.example,
-        "private": command.private,
+        "writes": command.takes_settings,
         "options": [_option(option) for option in command.options],
     }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import cast
 
 Event = dict[str, object]
 """One line of the stream, told apart by `type`:
@@ -41,8 +42,7 @@ class WebSurface:
 
     async def edit(self, message: object, text: str) -> None:
         """Replace a message's text."""
-        assert isinstance(message, int), "a handle comes from post"
-        self._texts[message] = text
+        self._texts[cast(int, message)] = text
         self._changed.set()
 
     async def attach(self, filename: str, text: str) -> None:

@@ -74,7 +74,7 @@ async function showSettings() {
   $("settings").replaceChildren(...telling.map(({ key, value }) => {
     const item = button("", `Change ${key}`, () => fill(`/settings set ${key} `), "setting");
     const shownValue = make("b", {});
-    shownValue.textContent = JSON.stringify(value).replace(/^"(\S+)"$/, "$1");
+    shownValue.textContent = value.replace(/^"(\S+)"$/, "$1"); // quotes matter around spaces only
     item.append(`${key} `, shownValue);
     return item;
   }));
@@ -85,7 +85,7 @@ const isTelling = (key, layer) => layer !== "built-in" || key === "model" || key
 // --- asking ---
 
 async function send(text) {
-  const exchange = { id: newId(), text, at: Date.now(), state: "running", private: isPrivate(text), items: [] };
+  const exchange = { id: newId(), text, at: Date.now(), state: "running", prose: isProse(text), items: [] };
   const { name } = channel;
   conversation(name).push(exchange);
   timeline.add(exchange);
@@ -116,10 +116,11 @@ function receive(exchange, event) {
   timeline.update(exchange, event);
 }
 
-function isPrivate(text) {
-  const typed = text.slice(1).trimStart().toLowerCase().replace(/\s+/g, " ");
-  return text.startsWith("/") && page.commands.some(
-    ({ name, private: only }) => only && `${typed} `.startsWith(`${name} `));
+/** Whether a model will write the answer: the bot's own notes are set in another face. */
+function isProse(text) {
+  const typed = `${text.slice(1).trimStart().toLowerCase().replace(/\s+/g, " ")} `;
+  return !text.startsWith("/") || page.commands.some(
+    ({ name, writes }) => writes && typed.startsWith(`${name} `));
 }
 
 /** Unique; crypto.randomUUID is missing where the page has no secure address. */

@@ -78,7 +78,7 @@ class ExchangeView {
     time.textContent = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const line = make("p", { className: "line" });
     line.textContent = this.exchange.text;
-    return make("div", { className: "asked" }, line, time, button("Again", "Type this line again", onAgain));
+    return make("div", { className: "asked" }, line, button("Again", "Type this line again", onAgain), time);
   }
 
   #append({ kind, text, name }) {
@@ -97,7 +97,7 @@ class ExchangeView {
   #showState() {
     const { state, items } = this.exchange;
     this.element.dataset.state = state;
-    this.element.classList.toggle("note", this.exchange.private);
+    this.element.classList.toggle("note", !this.exchange.prose);
     this.element.classList.toggle("waiting", state === "running" && !items.length);
     this.element.ariaBusy = String(state === "running");
     if (state === "stopped" && !this.answer.querySelector(".ended")) {
