@@ -145,12 +145,18 @@ async def _announce(platforms: Sequence["Platform"]) -> None:
 
 async def _chat(given: argparse.Namespace) -> int:
     from bot.config import LogConfig
-    from bot.console import ConsolePlatform, chat, console_request, line_reader
+    from bot.console import (
+        ConsolePlatform,
+        chat,
+        console_request,
+        line_reader,
+        terminal_as_found,
+    )
     from bot.core import open_core
     from bot.logs import start_log
 
     start_log(LogConfig(level="warning"))
-    with _chat_config(given.config) as loaded:
+    with _chat_config(given.config) as loaded, terminal_as_found():
         async with open_core(loaded.config, loaded.registry) as core:
             if given.model:
                 settings = await core.settings.at(console_request("chat"))

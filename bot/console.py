@@ -5,9 +5,10 @@ import getpass
 import importlib
 import signal
 import sys
+import termios
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TextIO
@@ -192,6 +193,19 @@ def line_reader() -> ReadLine:
             return ""
 
     return read
+
+
+@contextmanager
+def terminal_as_found() -> Generator[None]:
+    """Give the terminal back as it was: line editing switches its echo off while it waits."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    found = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, found)
 
 
 def _user_name() -> str:

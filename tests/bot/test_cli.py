@@ -4,7 +4,9 @@ import asyncio
 import json
 import logging
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli import main
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 ECHO = '[models.echo]\nbackend = "echo"\n[settings]\ninclude_prefix = false\n'
@@ -213,3 +216,39 @@ async def test_settings_of_a_bot_that_was_killed_are_there_again(tmp_path: Path)
     await process.communicate()
     done = await bot(tmp_path, "chat", "--config", path, typed="/settings show temperature\n")
     assert done.out == "temperature = 0.25 (channel)\n"
+
+
+class Screen:
+    """What a process in a terminal of its own has written so far."""
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal = terminal
+        self._unread = ""
+
+    def wait_for(self, text: str) -> None:
+        while text not in self._unread:
+            assert select.select([self._terminal], [], [], PATIENCE)[0], self._unread
+            self._unread += os.read(self._terminal, 4096).decode()
+        self._unread = self._unread.partition(text)[2]
+
+
+def test_ctrl_c_at_a_terminal_stops_the_text_and_at_the_prompt_leaves(tmp_path: Path):
+    config(tmp_path, "[models.slow]\nbackend = 'echo'\noptions = { delay = 0.1 }\n")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["PYTHONPATH"] = str(ROOT)
+        os.chdir(tmp_path)
+        command = [sys.executable, "-m", "bot", "chat", "--config", "config.toml"]
+        os.execv(sys.executable, command)  # noqa: S606 - our own program
+    screen = Screen(terminal)
+    screen.wait_for("> ")
+    os.write(terminal, b"/generate model=slow " + b"word " * 600 + b"\n")
+    screen.wait_for("\nword word")
+    os.write(terminal, b"\x03")
+    screen.wait_for("> ")
+    os.write(terminal, b"/settings show n\n")
+    screen.wait_for("n = 1")
+    screen.wait_for("> ")
+    os.write(terminal, b"\x03")
+    assert os.waitpid(child, 0)[1] == 0
+    os.close(terminal)
