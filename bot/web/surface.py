@@ -68,9 +68,11 @@ class WebSurface:
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what changed since the last event was taken, until the end."""
-        while not self._ended:
+        ended = False
+        while not ended:
             await self._changed.wait()
             self._changed.clear()
+            ended = self._ended  # looked at before the news are told: they may grow meanwhile
             for event in self._news():
                 yield event
 
