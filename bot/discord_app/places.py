@@ -28,10 +28,6 @@ def request_of_interaction(interaction: discord.Interaction) -> Request:
 def request_of_message(message: discord.Message) -> Request:
     """Describe a message that mentions the bot, or one sent to it directly."""
     place, author = _Place(message.channel), message.author
-    known = isinstance(message.channel, GuildChannel | discord.Thread)
-    admin = message.guild is None
-    if known and isinstance(author, discord.Member):
-        admin = _administers(message.channel.permissions_for(author))
     return Request(
         id=str(message.id),
         platform=PLATFORM,
@@ -42,8 +38,17 @@ def request_of_message(message: discord.Message) -> Request:
         channel_name=place.name,
         category=place.category,
         thread=place.thread,
-        is_admin=admin,
+        is_admin=message.guild is None or _administers(_permissions(message)),
     )
+
+
+def _permissions(message: discord.Message) -> discord.Permissions:
+    """What the author may do in the channel; nothing where Discord has not told us enough."""
+    channel, author = message.channel, message.author
+    place = channel.parent if isinstance(channel, discord.Thread) else channel
+    if isinstance(place, GuildChannel) and isinstance(author, discord.Member):
+        return place.permissions_for(author)
+    return discord.Permissions.none()
 
 
 class _Place:

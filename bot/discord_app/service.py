@@ -134,7 +134,7 @@ class DiscordPlatform:
             failures = 0 if time.monotonic() - began > _STEADY else failures + 1
             with suppress(Exception):  # whatever state it is in, its place is taken now
                 await client.ws.close()
-            await asyncio.sleep(min(_STEADY, 2.0**failures - 1))
+            await asyncio.sleep(min(_STEADY, 2 ** min(failures, 6) - 1))
 
     async def _end_calls(self) -> None:
         for task in self._running:

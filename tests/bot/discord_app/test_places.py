@@ -42,3 +42,15 @@ async def test_manage_server_makes_an_admin_and_so_does_ones_own_direct_message(
         requests = [call.request for call in dispatcher.calls]
         assert [request.is_admin for request in requests] == [False, True, True]
         assert requests[2].guild is None
+
+
+async def test_whoever_mentions_the_bot_is_an_admin_by_their_rights_in_that_channel(
+    fake: FakeDiscord, config: DiscordConfig
+) -> None:
+    async with bot(fake, config) as dispatcher:
+        for channel in (fake.lab, fake.thread):
+            await fake.say(f"<@{fake.bot.id}> so", user=fake.person("ada"), channel=channel)
+            await fake.say(f"<@{fake.bot.id}> so", user=fake.owner, channel=channel)
+        await until(lambda: len(dispatcher.calls) == 4, "all calls")
+        admins = {call.request.user for call in dispatcher.calls if call.request.is_admin}
+        assert admins == {fake.owner.id}

@@ -65,7 +65,7 @@ def application(world: World) -> Json:
         "redirect_uris": [],
         "interactions_endpoint_url": None,
         "role_connections_verification_url": None,
-        "owner": user(Person("owner", id="1")),
+        "owner": user(world.owner),
         "approximate_guild_count": 1,
         "approximate_user_install_count": 0,
         "approximate_user_authorization_count": 0,
@@ -113,7 +113,7 @@ def guild(world: World) -> Json:
     return {
         "id": world.guild,
         "name": "The Common Room",
-        "owner_id": "1",
+        "owner_id": world.owner.id,
         "roles": [everyone],
         "emojis": [],
         "features": [],

@@ -87,6 +87,10 @@ class FakeDiscord:
         return self.world.bot
 
     @property
+    def owner(self) -> Person:
+        return self.world.owner
+
+    @property
     def exchanges(self) -> list[Exchange]:
         return self.rest.exchanges
 

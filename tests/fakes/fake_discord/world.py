@@ -92,6 +92,8 @@ class World:
 
     token: str
     bot: Person
+    owner: Person = field(default_factory=lambda: Person("owner", admin=True))
+    """Of the guild and of the application."""
     application: str = field(default_factory=snowflake)
     guild: str = field(default_factory=snowflake)
     people: dict[str, Person] = field(default_factory=dict)
