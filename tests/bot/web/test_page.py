@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from bot.config import WebConfig
 from tests.bot.web.driver import driving
 from tests.contract import CONFIG, numbered
 from tests.core import running_core
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser serves them all
 
 CHANNELS = {"ask": {"topic": "short questions"}, "stage": {}, "lab": {"examples": ["try this"]}}
 
@@ -27,7 +30,7 @@ async def served(folder: Path) -> AsyncIterator[str]:
         yield driver.address
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, tmp_path: Path) -> AsyncIterator[Page]:
     async with served(tmp_path) as address:
         page = await browser.new_page()
@@ -57,7 +60,7 @@ async def test_generate_answers_in_every_channel(page: Page, channel: str):
 
 
 async def test_text_is_seen_to_stream_in(page: Page):
-    text = numbered("w", 1500)
+    text = numbered("w", 500)
     await say(page, f"/generate --model slow -- {text}")
     await expect(texts(page)).to_contain_text("w00001")
     assert await page.locator(".exchange").get_attribute("data-state") == "running"
