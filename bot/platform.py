@@ -37,7 +37,7 @@ class Surface(Protocol):
     def length(self, text: str) -> int:
         """What `text` counts against `limit`, escapes and the platform's way of counting included.
 
-        Never shorter than a beginning of the same text.
+        Never shorter than a beginning of the same text, and no character counts less than one.
         """
         ...
 

@@ -48,9 +48,11 @@ def cut(text: str, limit: int, length: Measure = len, head: str = "") -> tuple[P
     The last part is the whole text, a fence left open as its writer left it. Cutting looks at
     the beginning only, so a part stays the same however the text goes on.
     """
-    if length(head + text) <= limit:
+    if len(text) <= limit and length(head + text) <= limit:
         return Part(text, head), "", ""
-    room = _fitting(text, limit, length, head)
+    # No character counts less than one, so no more of a long text need be looked at.
+    window = text[: limit + 1]
+    room = _fitting(window, limit, length, head)
     while room > 0:
         at = _boundary(text, room)
         fence = open_fence(head + text[:at])
@@ -60,7 +62,7 @@ def cut(text: str, limit: int, length: Measure = len, head: str = "") -> tuple[P
             return part, text[at:], fence
         room = min(room, at) - max(excess, 1) if excess > 0 else 0
     # No room to mend such a fence: the text goes on as it is.
-    at = _boundary(text, _fitting(text, limit, length, head))
+    at = _boundary(text, _fitting(window, limit, length, head))
     return Part(text[:at], head), text[at:], ""
 
 

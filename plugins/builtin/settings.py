@@ -74,7 +74,7 @@ SETTINGS = (
     Setting(
         name="footer",
         kind="text",
-        help="A line put under every answer, such as: written by a machine.",
+        help="A line put under every text, such as: written by a machine.",
         default="",
         maximum=200,
     ),
