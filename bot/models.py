@@ -112,6 +112,8 @@ class ModelPool:
             version = await asyncio.to_thread(_version, self._spec(name).path)
             if slot.current is None or slot.current.version != version:
                 opened = _Opened(version, await self._open(name))
+                # Where the model was removed meanwhile, only this request still uses it.
+                opened.retired = self._slots.get(name) is not slot
                 await self._replace(slot, opened)
                 return opened
             return slot.current

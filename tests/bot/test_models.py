@@ -90,6 +90,27 @@ async def test_a_removed_model_vanishes_and_closes_when_its_last_request_ends(sh
     assert shelf.opened[0].closed == 1
 
 
+async def test_a_model_removed_while_it_opens_is_closed_after_its_one_request(tmp_path: Path):
+    shelf = Shelf(tmp_path)
+    opening, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(spec: ModelSpec) -> Backend:
+        opening.set()
+        await go_on.wait()
+        return await shelf.open(spec)
+
+    pool = ModelPool(tmp_path, {}, {"onnx": slowly})
+    shelf.put("one")
+    asking = asyncio.create_task(pool.info("one"))
+    await opening.wait()
+    shutil.rmtree(tmp_path / "one")
+    with pytest.raises(UserError, match="There is no model one"):
+        await pool.info("one")
+    go_on.set()
+    await asking
+    assert [backend.closed for backend in shelf.opened] == [1]
+
+
 async def test_a_model_added_while_the_bot_runs_can_be_used(shelf: Shelf):
     with pytest.raises(UserError, match="There is none yet"):
         await shelf.pool.info("one")
