@@ -5,12 +5,12 @@ one local user. With a token it may listen anywhere, and whoever knows the token
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from backends import UserError
 
@@ -30,8 +30,6 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 """Sent with every answer. The page's files are asked for anew each time: they are small."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def is_loopback(host: str) -> bool:
@@ -68,7 +66,7 @@ class Guard:
         app.on_response_prepare.append(_add_headers)
         app.router.add_post("/login", self._log_in_by_form)
 
-    def _middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def _middleware(self) -> Middleware:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             self._check_origin(request)

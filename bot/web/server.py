@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backends import UserError, Value
@@ -24,7 +25,6 @@ GUILD = "web"
 LARGEST_BODY = 256 * 1024
 """Bytes of one request: room for the longest prompt anybody types."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SettingsAt = Callable[[Request], Awaitable[Settings]]
 
 
@@ -177,17 +177,17 @@ class WebPlatform:
 
 
 @web.middleware
-async def _sentences(http: web.Request, handler: Handler) -> web.StreamResponse:
+async def _sentences(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer the API's errors as JSON with one sentence."""
     try:
-        return await handler(http)
+        return await handler(request)
     except UserError as error:
         return web.json_response({"error": str(error)}, status=400)
     except web.HTTPRequestEntityTooLarge:
         sentence = f"This is too long: at most {LARGEST_BODY // 1024} KiB can be sent at once."
         return web.json_response({"error": sentence}, status=413)
     except web.HTTPException as error:
-        if error.status < 400 or not http.path.startswith("/api/"):
+        if error.status < 400 or not request.path.startswith("/api/"):
             raise
         return web.json_response({"error": error.text}, status=error.status)
 

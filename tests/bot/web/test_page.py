@@ -186,3 +186,35 @@ async def test_every_control_has_a_name_and_no_script_fails(page: Page):
         ".map(one => one.outerHTML)"
     )
     assert (problems, nameless) == ([], [])
+
+
+async def test_what_is_too_much_for_messages_can_be_downloaded(page: Page):
+    await say(page, "/generate n=30 again")
+    await expect(texts(page)).to_have_count(20)
+    async with page.expect_download() as download:
+        await page.click("a.file")
+    path = await (await download.value).path()
+    assert path.read_text(encoding="utf-8").count("again") == 30
+
+
+async def test_the_stop_button_is_there_while_a_text_is_written(page: Page):
+    await say(page, f"/generate --model slow -- {numbered('w', 1900)}")
+    await expect(page.locator("#send")).to_have_text("Stop")
+    await expect(texts(page)).to_contain_text("w00001")
+    await page.click("#send")
+    await expect(page.locator(".exchange")).to_have_attribute("data-state", "stopped")
+    await expect(page.locator("#send")).to_have_text("Send")
+
+
+async def test_a_setting_is_changed_with_the_keyboard_alone(page: Page):
+    box = page.locator("#input")
+    await box.press_sequentially("/settings se")
+    await expect(page.locator("[aria-selected=true] b")).to_have_text("/settings set")
+    await box.press("Enter")
+    await box.press_sequentially("temp")
+    await expect(page.locator("[aria-selected=true] b")).to_have_text("temperature")
+    await box.press("Enter")
+    await expect(box).to_have_value("/settings set temperature ")
+    await box.press_sequentially("1.5")
+    await box.press("Enter")
+    await expect(page.locator("#settings")).to_contain_text("temperature 1.5")
