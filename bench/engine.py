@@ -1,8 +1,8 @@
 """Decoding speed of the engine beside transformers' `generate`, both on one random 124M GPT-2.
 
-Weights are random, so a text hardly ever ends early and both sides do the same work: speed does not
-depend on what the weights say. Sampling is full (temperature, top-p, repetition penalty) and the engine
-streams. The two sides take turns, so that a noisy machine is noisy for both.
+Weights are random, so a text hardly ever ends early and both sides do the same work: speed does
+not depend on what the weights say. Sampling is full (temperature, top-p, repetition penalty) and
+the engine streams. The two sides take turns, so that a noisy machine is noisy for both.
 """
 
 import asyncio
