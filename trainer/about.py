@@ -18,10 +18,10 @@ PUBLISHED_LICENCE = "Modified MIT (OpenAI): say of what it writes that GPT-2 wro
 
 
 def write_about(run: Run, settings: Settings, state: State, command_line: Sequence[str]) -> None:
-    """Write the facts of a run as its training stands now."""
+    """Write the facts of a run as its training stands now; the command is the run's first."""
     data = json.loads(run.manifest.read_text(encoding="utf-8"))
     training: dict[str, object] = {
-        "command": shlex.join(["python", "-m", "trainer", *command_line]),
+        "command": _first_command(run) or shlex.join(["python", "-m", "trainer", *command_line]),
         "model": settings.model,
         "seed": settings.seed,
         "steps": state.step,
@@ -47,6 +47,13 @@ def write_about(run: Run, settings: Settings, state: State, command_line: Sequen
     }
     with durable_file(run.about) as path:
         path.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _first_command(run: Run) -> str | None:
+    """The command that began the run, where it was written down before."""
+    if not run.about.is_file():
+        return None
+    return json.loads(run.about.read_text(encoding="utf-8"))["training"]["command"]
 
 
 def _base(model: str) -> str:

@@ -37,6 +37,7 @@ def run_finetune(arguments: argparse.Namespace) -> int:
             settings = prepare(settings, run, progress)
         session = open_session(settings, run, progress, threads=arguments.threads)
         forget_after(run, session.state.step)
+        write_about(run, settings, session.state, arguments.command_line)
         with stop_requests(
             lambda: progress.say("Stopping after this step; once more to stop without saving.")
         ) as stopping:

@@ -105,6 +105,8 @@ def test_a_run_that_was_stopped_and_resumed_equals_the_unbroken_one(
     monkeypatch.setattr(loop, "_step", STEP)
     assert finetune("--resume", "--no-export") == 0
     assert comparable("ask") == comparable("unbroken")
+    command = json.loads(Run(Path("runs/ask")).about.read_text())["training"]["command"]
+    assert "titles.txt --model fresh:nano" in command
     for checkpoint in ("best", "last"):
         one, other = (
             load_file(f"runs/{run}/checkpoints/{checkpoint}/model.safetensors")
