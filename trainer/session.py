@@ -60,7 +60,6 @@ def open_session(
     """
     if threads:
         torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
     torch.manual_seed(settings.seed)
     # Its warning that a prompt ends with the end token is beside the point: texts begin with it.
     transformers.logging.set_verbosity_error()
