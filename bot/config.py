@@ -7,12 +7,12 @@ declare, in `bot.config_file`.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from backends import ModelSpec, Value
 from bot.secret import Secret
 
-Port = Annotated[int, Field(ge=0, le=65535)]
+Port = Annotated[StrictInt, Field(ge=0, le=65535)]
 
 
 class Section(BaseModel):
@@ -56,7 +56,7 @@ WebChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 class WebConfig(Section):
     """`[web]`: the page on which one chats in a browser."""
 
-    enabled: bool = Field(default=False, description="Whether to serve the page.")
+    enabled: StrictBool = Field(default=False, description="Whether to serve the page.")
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: Port = Field(default=8080, description="The port to listen on; 0 takes any free one.")
     token: Secret | None = Field(
@@ -74,7 +74,7 @@ class WebConfig(Section):
 class DiscordConfig(Section):
     """`[discord]`: the bot on Discord."""
 
-    enabled: bool = Field(default=False, description="Whether to serve Discord.")
+    enabled: StrictBool = Field(default=False, description="Whether to serve Discord.")
     token: Secret = Field(default=Secret(env="DISCORD_TOKEN"), description="The bot's token.")
     guilds: tuple[int, ...] = Field(
         default=(),
@@ -85,7 +85,7 @@ class DiscordConfig(Section):
 class SlackConfig(Section):
     """`[slack]`: the bot on Slack."""
 
-    enabled: bool = Field(default=False, description="Whether to serve Slack.")
+    enabled: StrictBool = Field(default=False, description="Whether to serve Slack.")
     mode: Literal["socket", "http"] = Field(
         default="socket",
         description="socket needs no public address; http has Slack call the address below.",
@@ -112,16 +112,16 @@ class SlackConfig(Section):
 class LimitsConfig(Section):
     """`[limits]`: what the bot does at once, and for how long."""
 
-    concurrent: Annotated[int, Field(ge=1)] = Field(
+    concurrent: Annotated[StrictInt, Field(ge=1)] = Field(
         default=8, description="How many prompts are written at the same time."
     )
-    waiting: Annotated[int, Field(ge=0)] = Field(
+    waiting: Annotated[StrictInt, Field(ge=0)] = Field(
         default=64, description="How many more may wait; beyond that the bot says it is busy."
     )
-    deadline: Annotated[float, Field(gt=0)] = Field(
+    deadline: Annotated[float, Field(strict=True, gt=0)] = Field(
         default=300, description="Seconds after which an unfinished answer is stopped."
     )
-    shutdown: Annotated[float, Field(ge=0)] = Field(
+    shutdown: Annotated[float, Field(strict=True, ge=0)] = Field(
         default=25, description="Seconds that running answers get to finish when the bot stops."
     )
 

@@ -25,6 +25,7 @@ def problems_of(folder: Path, text: str) -> list[str]:
         ("[models.a]\nbackend = 'echo'\npth = 'x'", "models.a.pth: there is no such key."),
         ("[slac]\n", "slac: there is no such key. Did you mean slack?"),
         ("[web]\nport = 'eighty'", "web.port: must be a valid integer"),
+        ("[web]\nenabled = 'yes'", "web.enabled: must be a valid boolean"),
         ("[web]\nport = 70000", "web.port: must be less than or equal to 65535"),
         ("[slack]\nmode = 'rtm'", "slack.mode: must be 'socket' or 'http'"),
         ("[models.a]\n", "models.a.backend: Field required"),
