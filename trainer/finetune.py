@@ -135,10 +135,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--resume", action="store_true", help="go on with a run that was stopped")
     _add_training(parser)
     _add_data(parser)
-    add("--threads", type=int, metavar="N", help="CPU threads")
+    add("--threads", type=_threads, metavar="N", help="CPU threads")
     add("--runs-dir", type=Path, default=Path("runs"), help="where runs lie (runs)")
     add("--models-dir", type=Path, default=Path("models"), help="where models lie (models)")
     add("--no-export", action="store_true", help="write no model directory at the end")
+
+
+def _threads(word: str) -> int:
+    """Read a count of threads; argparse turns the `ValueError` into its message."""
+    if not 1 <= int(word) <= 1024:
+        raise ValueError
+    return int(word)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ def test_help_has_an_example_and_exits_with_0(command: str, capsys: pytest.Captu
     "words",
     [[], ["dance"], ["finetune"], ["finetune", "a.txt", "--model", "124M"],
      ["finetune", "a", "--model", "b", "--run", "c", "--steps", "many"],
+     ["finetune", "a", "--model", "b", "--run", "c", "--threads", "0"],
      ["finetune", "a", "--model", "b", "--run", "c", "--steps", "1", "--minutes", "1"]],
 )  # fmt: skip
 def test_wrong_use_exits_with_2(words: list[str]):
