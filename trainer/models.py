@@ -153,8 +153,10 @@ def load_model(model: str, dropout: float) -> "GPT2LMHeadModel":
 @contextmanager
 def _sentences(model: str) -> Iterator[None]:
     """Turn the libraries' errors of finding and reading a model into a sentence."""
+    from huggingface_hub.utils import logging
     from safetensors import SafetensorError
 
+    logging.set_verbosity_error()  # its warnings at each try hide the sentence below
     try:
         yield
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
