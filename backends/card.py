@@ -100,11 +100,12 @@ def _with_licence(what: str, licence: str) -> str:
     return f"{what} (licence: {licence})" if what and licence else what
 
 
-def _figures(figures: Mapping[str, Any]) -> str:
+def _figures(facts: Mapping[str, Any]) -> str:
+    """Name the numbers; words, such as the whole command, are for readers of the card itself."""
     return ", ".join(
-        f"{label.replace('_', ' ')} {value:.4g}"
+        f"{label.replace('_', ' ')} {value:,.4g}"
         if isinstance(value, float)
-        else f"{label.replace('_', ' ')} {value}"
-        for label, value in figures.items()
-        if isinstance(value, int | float | str) and value != ""
+        else f"{label.replace('_', ' ')} {value:,}"
+        for label, value in facts.items()
+        if isinstance(value, int | float)
     )
