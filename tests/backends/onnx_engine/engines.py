@@ -59,8 +59,10 @@ class Breakable(Decoder):
     """A real decoder that counts, can be held in a step, and does wrong on demand."""
 
     def __init__(self, model: Path, slots: int = 4) -> None:
-        self.steps = self.prefills = 0
-        """Steps begun and prompts read."""
+        self.steps = 0
+        """Steps begun."""
+        self.prompts: list[list[int]] = []
+        """The tokens of every prompt read, in the order of reading."""
         self.failing: int | None = None
         """The step that raises an error."""
         self.poisoned: int | None = None
@@ -71,8 +73,13 @@ class Breakable(Decoder):
         super().__init__(model / GRAPH, read_card(model).architecture, slots, threads=1)
         self.steps = 0
 
+    @property
+    def prefills(self) -> int:
+        """How many prompts were read."""
+        return len(self.prompts)
+
     def prefill(self, slot: int, tokens: NDArray[np.int64], start: int = 0) -> Floats:
-        self.prefills += 1
+        self.prompts.append(tokens.tolist())
         return super().prefill(slot, tokens, start)
 
     def step(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Floats:
