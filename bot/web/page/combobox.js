@@ -4,6 +4,7 @@ export class Combobox {
   #items = [];
   #active = -1;
   #asked = null;
+  #stale = false; // whether the list was made for an older text
 
   /** `propose(text, signal)` says what can be chosen (proposals.js). */
   constructor({ input, popup, hint, list }, propose) {
@@ -24,6 +25,7 @@ export class Combobox {
   async refresh() {
     this.#asked?.abort();
     const asked = (this.#asked = new AbortController());
+    this.#setStale(true);
     try {
       const found = await this.propose(this.input.value, asked.signal);
       if (!asked.signal.aborted) this.#show(found);
@@ -41,6 +43,8 @@ export class Combobox {
   handleKey(event) {
     if (!this.isOpen) return false;
     if (event.key === "Escape") return this.close(), true;
+    // An old list must not replace what was typed since: Enter sends that.
+    if (this.#stale) return event.key === "Tab" && !event.shiftKey;
     if (!this.#items.length) return false;
     if (event.key === "ArrowDown") return this.#move(1), true;
     if (event.key === "ArrowUp") return this.#move(-1), true;
@@ -61,7 +65,13 @@ export class Combobox {
     return true;
   }
 
+  #setStale(stale) {
+    this.#stale = stale;
+    this.list.ariaBusy = String(stale);
+  }
+
   #show({ hint, items, preselect }) {
+    this.#setStale(false);
     this.#items = items;
     this.hint.replaceChildren(...(hint ? [tagged("b", hint.name), ` ${hint.help}`] : []));
     this.hint.hidden = !hint;

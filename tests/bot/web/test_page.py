@@ -51,6 +51,11 @@ def texts(page: Page) -> Any:
     return page.locator(".message .text")
 
 
+def chosen(page: Page) -> Any:
+    """The proposal that Enter takes, once the list is that of the newest text."""
+    return page.locator("#proposals[aria-busy=false] [aria-selected=true] b")
+
+
 @pytest.mark.parametrize("channel", CHANNELS)
 async def test_generate_answers_in_every_channel(page: Page, channel: str):
     await page.click(f"#channels >> text={channel}")
@@ -80,7 +85,7 @@ async def test_a_slash_lists_the_commands_and_escape_closes_the_list(page: Page)
 
 async def test_a_command_is_completed_and_shows_its_options_by_keyboard_alone(page: Page):
     await page.locator("#input").press_sequentially("/gen")
-    await expect(page.locator("[role=option][aria-selected=true] b")).to_have_text("/generate")
+    await expect(chosen(page)).to_have_text("/generate")
     await page.press("#input", "Tab")
     await expect(page.locator("#input")).to_have_value("/generate ")
     options = page.locator("#proposals [role=option]")
@@ -209,12 +214,23 @@ async def test_the_stop_button_is_there_while_a_text_is_written(page: Page):
 async def test_a_setting_is_changed_with_the_keyboard_alone(page: Page):
     box = page.locator("#input")
     await box.press_sequentially("/settings se")
-    await expect(page.locator("[aria-selected=true] b")).to_have_text("/settings set")
+    await expect(chosen(page)).to_have_text("/settings set")
     await box.press("Enter")
     await box.press_sequentially("temp")
-    await expect(page.locator("[aria-selected=true] b")).to_have_text("temperature")
+    await expect(chosen(page)).to_have_text("temperature")
     await box.press("Enter")
     await expect(box).to_have_value("/settings set temperature ")
     await box.press_sequentially("1.5")
     await box.press("Enter")
     await expect(page.locator("#settings")).to_contain_text("temperature 1.5")
+
+
+async def test_a_list_of_an_older_text_never_replaces_what_was_typed_since(page: Page):
+    box = page.locator("#input")
+    await box.press_sequentially("/settings set temp")
+    await expect(chosen(page)).to_have_text("temperature")
+    await page.route("**/api/complete", lambda _: None)  # further proposals never come
+    await box.press_sequentially("erature 1.5")
+    await box.press("Enter")
+    await expect(page.locator("#settings")).to_contain_text("temperature 1.5")
+    await page.unroute_all(behavior="ignoreErrors")
