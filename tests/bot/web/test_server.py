@@ -151,8 +151,9 @@ async def test_nobody_can_stop_the_call_of_another_browser(web: tuple[WebDriver,
 
 
 async def test_a_reader_that_goes_away_ends_its_call(web: tuple[WebDriver, Watched]):
+    """The text would take minutes: longer than anything here waits."""
     driver, watched = web
-    body = call_body(text=f"/generate --model slow -- {numbered('w', 5000)}")
+    body = call_body(text=f"/generate --model slow -- {numbered('w', 100_000)}")
     async with driver.http.post(f"{driver.address}/api/calls", json=body) as response:
         await response.content.readline()
         response.close()
