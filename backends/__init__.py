@@ -4,6 +4,7 @@ Nothing here imports `bot`, `plugins` or `trainer`.
 """
 
 from backends.vocabulary import (
+    MAX_LOGPROBS,
     MAX_TEXTS,
     SAMPLING_BOUNDS,
     Backend,
@@ -11,16 +12,20 @@ from backends.vocabulary import (
     BackendFactory,
     Chunk,
     FinishReason,
+    Load,
+    Measured,
     ModelInfo,
     ModelSpec,
     Prompt,
     Sampling,
+    TokenLogprob,
     Usage,
     UserError,
     Value,
 )
 
 __all__ = [
+    "MAX_LOGPROBS",
     "MAX_TEXTS",
     "SAMPLING_BOUNDS",
     "Backend",
@@ -28,10 +33,13 @@ __all__ = [
     "BackendFactory",
     "Chunk",
     "FinishReason",
+    "Load",
+    "Measured",
     "ModelInfo",
     "ModelSpec",
     "Prompt",
     "Sampling",
+    "TokenLogprob",
     "Usage",
     "UserError",
     "Value",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from backends.vocabulary import Value
 
@@ -23,18 +23,29 @@ class Architecture(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    family: Literal["gpt2"] = "gpt2"
+    family: Literal["gpt2", "llama"] = "gpt2"
     layers: PositiveInt
     heads: PositiveInt
+    cached_heads: PositiveInt = 0
+    """Key/value heads; fewer than `heads` where several query heads share one."""
+    head_width: PositiveInt = 0
+    """Numbers in one head's key or value of one token."""
     width: PositiveInt
     context: PositiveInt
     vocabulary: PositiveInt
     parameters: PositiveInt
 
-    @property
-    def head_width(self) -> int:
-        """Numbers in one head's key or value of one token."""
-        return self.width // self.heads
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Cards of plain GPT-2s name neither: each head has its own keys, all share the width."""
+        if {"heads", "width"} <= set(given) and isinstance(given["heads"], int) and given["heads"]:
+            usual = {
+                "cached_heads": given["heads"],
+                "head_width": given["width"] // given["heads"],
+            }
+            return usual | given
+        return given
 
 
 class Card(BaseModel):

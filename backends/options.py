@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from backends.vocabulary import BackendError, ModelSpec
+from backends.vocabulary import BackendError, ModelSpec, Sampling
 
 
 def refuse_unknown(spec: ModelSpec, known: Collection[str]) -> None:
@@ -34,3 +34,13 @@ def whole_number(spec: ModelSpec, name: str, default: int, low: int, high: int) 
             f"Option {name!r} of the model {spec.name} must be a whole number, not {value!r}."
         )
     return int(value)
+
+
+def refuse_unsupported(sampling: Sampling, backend: str, names: Collection[str]) -> None:
+    """Raise `BackendError` where one of these values is set: never drop a wish in silence."""
+    usual = Sampling()
+    for name in names:
+        if getattr(sampling, name) != getattr(usual, name):
+            raise BackendError(
+                f"The {backend} backend cannot do {name}: leave it unset or choose another model."
+            )

@@ -7,7 +7,7 @@ OpenAI's completions API and in Hugging Face's generation settings.
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Value = str | int | float | bool
 """What a setting or an option of a command can hold."""
@@ -44,6 +44,17 @@ class Sampling:
     """Drop tokens less likely than this share of the likeliest one; 0 keeps all."""
     repetition_penalty: float = 1.0
     """Divide the score of tokens seen before (Keskar et al. 2019, section 4.1); 1 is off."""
+    presence_penalty: float = 0.0
+    """Subtract from the score of tokens that the text itself already has; 0 is off."""
+    logit_bias: Mapping[int, float] = field(default_factory=dict[int, float])
+    """Token id to what is added to its score; -100 or less is as good as a ban."""
+    bad_words: tuple[str, ...] = ()
+    """The text never comes to hold one of these strings, in upper or lower case."""
+    logprobs: int | None = None
+    """Report each token's log-probability and those of this many likeliest; `None` reports none.
+
+    They are the model's own, before penalties and temperature.
+    """
     max_tokens: int = 256
     """The most new tokens of one text, the prompt not counted."""
     stop: tuple[str, ...] = ()
@@ -58,6 +69,10 @@ class Sampling:
                 raise UserError(f"{name} must be between {low:g} and {high:g}, not {value:g}.")
         if "" in self.stop:
             raise UserError("A stop string must not be empty.")
+        if not all(word.strip() for word in self.bad_words):
+            raise UserError("A banned word must not be empty.")
+        if self.logprobs is not None and not 0 <= self.logprobs <= MAX_LOGPROBS:
+            raise UserError(f"logprobs must be between 0 and {MAX_LOGPROBS}, not {self.logprobs}.")
 
 
 SAMPLING_BOUNDS: Mapping[str, tuple[float, float]] = {
@@ -66,9 +81,13 @@ SAMPLING_BOUNDS: Mapping[str, tuple[float, float]] = {
     "top_p": (0, 1),
     "min_p": (0, 1),
     "repetition_penalty": (0.1, 10),
+    "presence_penalty": (-2, 2),
     "max_tokens": (1, 100_000),
 }
 """Lowest and highest value of each number in `Sampling`, both allowed."""
+
+MAX_LOGPROBS = 20
+"""The most likeliest tokens of which log-probabilities are reported."""
 
 MAX_TEXTS = 64
 """The most texts one prompt may ask for; callers that want more send several prompts."""
@@ -110,6 +129,18 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How likely the model itself found one token that was written."""
+
+    token: str
+    """The token's text; bytes that are no whole character are shown as U+FFFD."""
+    logprob: float
+    """Natural logarithm of its probability."""
+    top: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The likeliest tokens there, likeliest first, as many as were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of one of the n texts: new text only, never the prompt.
 
@@ -123,6 +154,8 @@ class Chunk:
     usage: Usage | None = None
     seed: int | None = None
     """On the last chunk: the seed that writes this text again."""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Of the tokens chosen since the chunk before, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +193,35 @@ class Backend(Protocol):
 
     async def aclose(self) -> None:
         """Free the model. Texts under way end with `finish_reason="cancelled"`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy an open model is at this moment."""
+
+    running: int = 0
+    """Texts being written."""
+    waiting: int = 0
+    """Texts that wait for a slot."""
+    slots: int | None = None
+    """Texts that can be written at once; `None` where unknown."""
+    cache_usage: float = 0.0
+    """Share of the key/value cache that holds tokens of running texts, 0 to 1."""
+    memory_bytes: int = 0
+    """What the model holds in this process: its weights and its cache when full."""
+    prefix_cache_queries: int = 0
+    """Tokens of prompts read since the model was opened …"""
+    prefix_cache_hits: int = 0
+    """… and how many of them were cached already."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A backend that can tell how busy it is."""
+
+    def load(self) -> Load:
+        """How busy the model is now. Returns at once, from any thread."""
         ...
 
 

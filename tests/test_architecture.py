@@ -25,10 +25,13 @@ ONLY_IN = {
     "slack_bolt": ("bot/slack_app",),
     "slack_sdk": ("bot/slack_app",),
     "onnxruntime": ("backends/onnx_engine",),
-    "torch": ("trainer",),
-    "transformers": ("trainer",),
+    "torch": ("trainer", "backends/hugging_face"),
+    "transformers": ("trainer", "backends/hugging_face"),
+    "optimum": ("backends/hugging_face",),
     "onnx": ("trainer",),
-    "aiohttp": ("bot",),
+    "gguf": ("trainer",),
+    "aiohttp": ("bot", "backends/http_backend"),
+    "prometheus_client": ("bot",),
     "sqlalchemy": ("bot",),
 }
 """Where a library may be imported; a package's other folders do without it."""

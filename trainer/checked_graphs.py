@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from backends import UserError
@@ -13,7 +12,7 @@ from backends.model_directory import GRAPH, Precision
 from backends.onnx_engine.decoder import Decoder
 from trainer.graph import build_graph, save_graph
 from trainer.perplexity import perplexity
-from trainer.source import Source
+from trainer.source import Reference, Source
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 PARITY_PROMPTS = 4
@@ -48,13 +47,13 @@ def build_checked(
         save_graph(build_graph(source.weights, source.sizes, precision), graphs[precision])
         decoder = Decoder(graphs[precision], source.sizes, slots=2, threads=0)
         if precision == "fp32":
-            parity = check_parity(decoder, source.model, tolerance)
+            parity = check_parity(decoder, source.reference, tolerance)
         if validation is not None and len(validation) > 1:
             figures[precision] = perplexity(decoder, validation, source.end_token)
     return Figures(graphs, parity, figures)
 
 
-def check_parity(decoder: Decoder, model: torch.nn.Module, tolerance: float) -> dict[str, float]:
+def check_parity(decoder: Decoder, reference: Reference, tolerance: float) -> dict[str, float]:
     """Return the largest difference of a logit from PyTorch's, read at once and token by token.
 
     The prompts are random tokens, a fixed few. Raises `UserError` with both figures where one
@@ -65,8 +64,7 @@ def check_parity(decoder: Decoder, model: torch.nn.Module, tolerance: float) -> 
     for _ in range(PARITY_PROMPTS):
         length = int(random.integers(2, min(sizes.context, 96), endpoint=True))
         tokens = random.integers(0, sizes.vocabulary, length)
-        with torch.inference_mode():
-            expected = model(torch.from_numpy(tokens)[None]).logits[0].numpy()
+        expected = reference(tokens)
         differences = {
             "prefill": decoder.score(tokens) - expected,
             "decode": _decoded(decoder, tokens) - expected[length // 2 :],

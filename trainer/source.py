@@ -1,7 +1,8 @@
 """Read a Hugging Face directory of GPT-2: its weights, sizes, tokenizer and end token."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ WEIGHTS = "model.safetensors"
 FAST_GELU = {"gelu_new", "gelu_pytorch_tanh", "gelu_fast"}
 """The activations that are the tanh form of GELU, as ONNX Runtime's FastGelu is."""
 
+Reference = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Tokens (T,) to the logits (T, vocabulary) after each of them, as PyTorch computes them."""
+
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint as PyTorch runs it, and what its serving graph is made of."""
+    """What a serving graph is made of, and what its logits must be."""
 
-    model: GPT2LMHeadModel
+    reference: Reference
     weights: Mapping[str, NDArray[Any]]
     sizes: Architecture
     end_token: int
@@ -43,7 +47,7 @@ def load_source(path: Path) -> Source:
         raise UserError(f"The checkpoint {path} cannot be read: {error}") from error
     _refuse_variants(path, config, model)
     return Source(
-        model=model.eval(),
+        reference=partial(_logits, model.eval()),
         weights={
             name.removeprefix("transformer."): tensor.detach().numpy()
             for name, tensor in model.state_dict().items()
@@ -53,6 +57,11 @@ def load_source(path: Path) -> Source:
         tokenizer=path / TOKENIZER,
         sha256=sha256_of(path / WEIGHTS),
     )
+
+
+def _logits(model: GPT2LMHeadModel, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        return model(torch.from_numpy(tokens)[None]).logits[0].numpy()
 
 
 def _sizes(config: GPT2Config, model: GPT2LMHeadModel) -> Architecture:

@@ -29,7 +29,7 @@ class Decoder:
         self.slots = slots
         self.sizes = sizes
         self._session = _open_session(graph, threads)
-        shape = (sizes.layers, 2, slots, sizes.heads, sizes.context, sizes.head_width)
+        shape = (sizes.layers, 2, slots, sizes.cached_heads, sizes.context, sizes.head_width)
         # Zeros, because even masked positions must hold numbers; untouched pages cost nothing.
         self._cache = np.zeros(shape, np.float32)
         self._buffers = _Buffers(slots, sizes)

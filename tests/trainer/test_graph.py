@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from backends.onnx_engine.decoder import Decoder
 from tests.models import tiny_checkpoint
-from trainer.graph import build_graph, quantise, save_graph
+from trainer.arithmetic import quantise
+from trainer.graph import build_graph, save_graph
 from trainer.source import Source, load_source
 
 
