@@ -26,6 +26,8 @@ def test_sizes_weights_and_end_token_are_those_of_the_checkpoint(checkpoint: Pat
         "family": "gpt2",
         "layers": 2,
         "heads": 2,
+        "cached_heads": 2,
+        "head_width": 16,
         "width": 32,
         "context": 64,
         "vocabulary": 371,
