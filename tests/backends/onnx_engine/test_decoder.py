@@ -79,7 +79,7 @@ def test_the_cache_memory_is_stated(tiny_model: Path):
 
 def test_a_graph_that_disagrees_with_its_card_is_refused(tiny_model: Path):
     sizes = read_card(tiny_model).architecture
-    for wrong in ({"layers": 3}, {"heads": 4}, {"vocabulary": 7}):
+    for wrong in ({"layers": 3}, {"cached_heads": 4}, {"vocabulary": 7}):
         with pytest.raises(BackendError, match="graph does not fit its card"):
             Decoder(tiny_model / GRAPH, sizes.model_copy(update=wrong), slots=1, threads=1)
 
