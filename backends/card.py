@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from backends.vocabulary import Value
 
@@ -33,6 +33,8 @@ class Architecture(BaseModel):
     width: PositiveInt
     context: PositiveInt
     vocabulary: PositiveInt
+    norm_epsilon: PositiveFloat = 1e-5
+    """What keeps the normalisations from dividing by zero."""
     parameters: PositiveInt
 
     @model_validator(mode="before")

@@ -1,6 +1,6 @@
 """An ONNX graph as it grows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,9 @@ from onnx import helper
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""
+
+Weights = Mapping[str, NDArray[Any]]
+"""A checkpoint's tensors by name."""
 
 
 @dataclass
