@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from backends.model_directory import Precision
 from trainer.nodes import MICROSOFT, Nodes
@@ -54,7 +54,8 @@ class RowwiseInt8:
         """Return x times weight, both quantised."""
         quantised, scale = quantise(weight, axis=0)
         matrix = nodes.constant(f"{name}.int8", quantised)
-        return self._multiply(nodes, x, matrix, nodes.constant(f"{name}.scale", scale))
+        scale_name = nodes.constant(f"{name}.scale", scale)
+        return self._multiply(nodes, x, matrix, scale_name, weight.shape[0])
 
     def lookup(self, nodes: Nodes, ids: str, name: str, table: NDArray[Any]) -> str:
         """Return rows of the quantised table as real numbers."""
@@ -71,10 +72,13 @@ class RowwiseInt8:
         stored = nodes.constant(f"{name}.int8", quantised)
         # ONNX Runtime folds the transposition when it loads.
         matrix = nodes.add("Transpose", [stored], perm=[1, 0])
-        return self._multiply(nodes, x, matrix, nodes.constant(f"{name}.scale", scale))
+        scale_name = nodes.constant(f"{name}.scale", scale)
+        return self._multiply(nodes, x, matrix, scale_name, table.shape[1], rows="logit_rows")
 
-    def _multiply(self, nodes: Nodes, x: str, matrix: str, scale: str) -> str:
-        row_scale, quantised = self._quantise_rows(nodes, x)
+    def _multiply(
+        self, nodes: Nodes, x: str, matrix: str, scale: str, width: int, rows: str = "input_ids"
+    ) -> str:
+        row_scale, quantised = self._quantise_rows(nodes, x, width, rows)
         one, zero = nodes.constant("one", _real(1)), nodes.constant("zero", np.array(128, np.uint8))
         # Stated though it is 0, so that ONNX Runtime can move it where int8 products overflow.
         weight_zero = nodes.constant(f"{scale}.zero", np.array(0, np.int8))
@@ -82,15 +86,28 @@ class RowwiseInt8:
         product = nodes.add("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
         return nodes.add("Mul", [product, row_scale])
 
-    def _quantise_rows(self, nodes: Nodes, x: str) -> tuple[str, str]:
+    def _quantise_rows(self, nodes: Nodes, x: str, width: int, rows: str) -> tuple[str, str]:
+        """Return the rows' scales and the rows of x (…, width) in their units, as uint8.
+
+        `rows` names an input of the graph with a number for each of the rows.
+
+        A row of zeros has the scale 0; whatever its units are, the scale makes them 0 again.
+        """
         last = nodes.constant("last_axis", np.array([-1]))
         largest = nodes.add("ReduceMax", [nodes.add("Abs", [x]), last], keepdims=1)
-        # A row of zeros would divide by zero.
-        bounded = nodes.add("Max", [largest, nodes.constant("tiny", _real(1e-20))])
-        scale = nodes.add("Mul", [bounded, nodes.constant("step", _real(1 / 127))])
-        units = nodes.add("Div", [x, scale])
-        one, zero = nodes.constant("one", _real(1)), nodes.constant("zero", np.array(128, np.uint8))
-        return scale, nodes.add("QuantizeLinear", [units, one, zero])
+        scale = nodes.add("Mul", [largest, nodes.constant("step", _real(1 / 127))])
+        zeros = self._zero_points(nodes, rows)
+        return scale, nodes.add("QuantizeLinear", [x, scale, zeros], axis=-1, block_size=width)
+
+    def _zero_points(self, nodes: Nodes, rows: str) -> str:
+        """Return the zero point 128 for each row (…, 1), made once for all products."""
+        name = f"{rows}.zeros"
+        if not any(node.name == name for node in nodes.nodes):
+            last = nodes.constant("last_axis", np.array([-1]))
+            shape = nodes.add("Shape", [nodes.add("Unsqueeze", [rows, last])])
+            middle = helper.make_tensor("middle", TensorProto.UINT8, [1], [128])
+            nodes.add("ConstantOfShape", [shape], output=name, value=middle)
+        return name
 
 
 ARITHMETIC: Mapping[Precision, Arithmetic] = {"fp32": Float32(), "int8": RowwiseInt8()}
