@@ -36,6 +36,17 @@ def whole_number(spec: ModelSpec, name: str, default: int, low: int, high: int) 
     return int(value)
 
 
+def string(spec: ModelSpec, name: str, default: str) -> str:
+    """Return a text among the options. Raises `BackendError` where it is none.
+
+    What was given is not repeated: it may be a secret in the wrong place.
+    """
+    value = spec.options.get(name, default)
+    if not isinstance(value, str):
+        raise BackendError(f"Option {name!r} of the model {spec.name} must be a text in quotes.")
+    return value
+
+
 def refuse_unsupported(sampling: Sampling, backend: str, names: Collection[str]) -> None:
     """Raise `BackendError` where one of these values is set: never drop a wish in silence."""
     usual = Sampling()

@@ -6,8 +6,9 @@ from plugins.hookspecs import RegisterBackend, hookimpl
 
 @hookimpl
 def register_backends(register: RegisterBackend) -> None:
-    """Offer `echo` and `onnx`."""
+    """Offer `echo`, `http` and `onnx`."""
     register("echo", _open_echo)
+    register("http", _open_http)
     register("onnx", _open_onnx)
 
 
@@ -15,6 +16,12 @@ async def _open_echo(spec: ModelSpec) -> Backend:
     from backends.echo import open_echo
 
     return await open_echo(spec)
+
+
+async def _open_http(spec: ModelSpec) -> Backend:
+    from backends.http_backend import open_http
+
+    return await open_http(spec)
 
 
 async def _open_onnx(spec: ModelSpec) -> Backend:
