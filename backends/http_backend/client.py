@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import aiohttp
 from yarl import URL
 
-from backends.http_backend.errors import OPERATOR, ServerError
+from backends.http_backend.errors import LATER, OPERATOR, ServerError
 from backends.http_backend.event_stream import EventStream, EventTooLargeError
 from backends.http_backend.events import Event, complaint, read_event
 from backends.http_backend.options import HttpOptions
@@ -68,7 +68,7 @@ class Stream:
         """
         first = self._options.first_token_timeout
         try:
-            event = await self._in_time(first, f"wrote nothing within {first:g} s", self._begin())
+            event = await self._in_time(first, f"wrote nothing within {first:g} s", self._next())
             while event is not None:
                 yield event
                 silent = f"wrote nothing more for {self.patience:g} s"
@@ -98,20 +98,21 @@ class Stream:
         except (aiohttp.ClientError, OSError) as error:
             raise ServerError("broke the connection", again=True) from error
 
-    async def _begin(self) -> Event | None:
-        self._response = await self._session.post(self._url, json=self._body, allow_redirects=False)
-        if self._response.status != 200:
-            raise await _refusal(self._response, self._options)
-        if self._response.content_type != "text/event-stream":
-            said = complaint(await _read_some(self._response), self._options.key)
+    async def _open(self) -> aiohttp.ClientResponse:
+        response = await self._session.post(self._url, json=self._body, allow_redirects=False)
+        self._response = response
+        if response.status != 200:
+            raise await _refusal(response, self._options)
+        if response.content_type != "text/event-stream":
+            said = complaint(await _read_some(response), self._options.key)
             raise ServerError("did not answer with a stream of events", OPERATOR, said)
-        return await self._next()
+        return response
 
     async def _next(self) -> Event | None:
-        """Return the next event; `None` at the end of the stream."""
-        assert self._response is not None
+        """Return the next event, the first time after asking; `None` at the stream's end."""
+        response = self._response or await self._open()
         while not self._events:
-            received = await self._response.content.readany()
+            received = await response.content.readany()
             if not received:
                 return None
             self._events.extend(self._parser.feed(received))
@@ -138,10 +139,11 @@ async def _refusal(response: aiohttp.ClientResponse, options: HttpOptions) -> Se
         )
     said = complaint(await _read_some(response), options.key)
     wait = _retry_after(response.headers.get("Retry-After", ""))
+    later = f"Try again in {wait:.0f} s." if wait else LATER
     if status == 429:
-        return ServerError("is busy (429)", said=said, again=True, retry_after=wait, healthy=True)
+        return ServerError("is busy (429)", later, said, again=True, retry_after=wait, healthy=True)
     if status == 408 or status >= 500:
-        return ServerError(f"failed ({status})", said=said, again=True, retry_after=wait)
+        return ServerError(f"failed ({status})", later, said, again=True, retry_after=wait)
     advice = "Change the prompt or the settings, or choose another model."
     return ServerError(f"refused the request ({status})", advice, said, healthy=True)
 

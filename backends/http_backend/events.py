@@ -58,7 +58,7 @@ def read_event(data: str, key: str) -> Event:
     try:
         event = Event.model_validate_json(data)
     except ValidationError as error:
-        if said := complaint(data, key):
+        if said := _readable(_told(data) or "", key):
             raise ServerError("broke off with an error", said=said) from error
         raise ServerError(
             "sent something that is no completion event",
@@ -66,7 +66,7 @@ def read_event(data: str, key: str) -> Event:
         ) from error
     if event.choices and event.choices[0].finish_reason in _BROKEN_OFF:
         raise ServerError("broke the text off")
-    if not event.choices and event.usage is None and (said := complaint(data, key)):
+    if not event.choices and event.usage is None and (said := _readable(_told(data) or "", key)):
         raise ServerError("broke off with an error", said=said)
     return event
 
@@ -76,15 +76,18 @@ def complaint(body: str, key: str) -> str:
 
     Empty where it says nothing that a person could read, such as a web page.
     """
+    said = _told(body)
+    if said is None:
+        said = "" if "<" in body or body.startswith(("{", "[")) else body
+    return _readable(said, key)
+
+
+def _told(body: str) -> str | None:
+    """Return the sentence in a JSON body, empty without one; `None` where the body is no JSON."""
     try:
-        said = _message(json.loads(body))
+        return _message(json.loads(body))
     except (ValueError, RecursionError):
-        said = "" if "<" in body else body
-    if key:
-        said = said.replace(key, "[key]")
-    line = "".join(one if one.isprintable() else " " for one in said)
-    line = " ".join(line.split()).replace('"', "'")
-    return line if len(line) <= MAX_COMPLAINT else line[: MAX_COMPLAINT - 1] + "…"
+        return None
 
 
 def _message(answer: Any) -> str:
@@ -98,6 +101,14 @@ def _message(answer: Any) -> str:
             if answer.get(name):
                 return _message(answer[name])
     return ""
+
+
+def _readable(said: str, key: str) -> str:
+    if key:
+        said = said.replace(key, "[key]")
+    line = "".join(one if one.isprintable() else " " for one in said)
+    line = " ".join(line.split()).replace('"', "'")
+    return line if len(line) <= MAX_COMPLAINT else line[: MAX_COMPLAINT - 1] + "…"
 
 
 def _likeliest(top: dict[str, float], most: int) -> dict[str, float]:

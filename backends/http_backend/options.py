@@ -87,10 +87,9 @@ def _endpoint(spec: ModelSpec, given: str) -> URL:
     wrong = f"A 'url' of the model {spec.name} "
     try:
         url = URL(given)
-        complete = url.scheme in ("http", "https") and url.host is not None and bool(url.port)
     except ValueError:
-        complete = False
-    if not complete:
+        url = URL()
+    if url.scheme not in ("http", "https") or not (url.host and url.port):
         raise BackendError(f"{wrong}must look like http://127.0.0.1:8000/v1 or https://host/v1.")
     if url.user is not None or url.password is not None:
         raise BackendError(

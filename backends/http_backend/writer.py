@@ -91,7 +91,6 @@ class Writer:
         elif problem.retry_after <= MAX_WAIT:
             await asyncio.sleep(problem.retry_after)
         else:
-            problem.advice = f"Try again in {problem.retry_after:.0f} s."
             raise problem
 
     async def _read(self, replica: Replica, text: Text, put: Put) -> None:
