@@ -58,6 +58,9 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint that is there whole or not at all."""
     with durable_directory(path) as folder:
+        # Servers such as `transformers serve` ignore a request's temperature without this.
+        if model.generation_config is not None:
+            model.generation_config.do_sample = True
         model.save_pretrained(folder)
         tokenizer.save(str(folder / "tokenizer.json"))
         (folder / "tokenizer_config.json").write_text(
