@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from backends.card import Card, describe
@@ -15,10 +13,12 @@ from backends.onnx_engine.detokenizer import TokenBytes
 from backends.onnx_engine.scheduler import Scheduler
 from backends.onnx_engine.texts import Request
 from backends.options import refuse_unknown, whole_number
-from backends.vocabulary import BackendError, Chunk, ModelInfo, ModelSpec, Prompt
+from backends.vocabulary import BackendError, Chunk, Load, ModelInfo, ModelSpec, Prompt
 
 SLOTS = 8
 """Texts written at once unless the config says otherwise."""
+KEPT = 4
+"""Finished texts of which keys and values are kept, for prompts that begin alike."""
 
 
 async def open_backend(spec: ModelSpec) -> "OnnxBackend":
@@ -27,18 +27,20 @@ async def open_backend(spec: ModelSpec) -> "OnnxBackend":
 
 
 def _open(spec: ModelSpec) -> "OnnxBackend":
-    refuse_unknown(spec, ("slots", "threads"))
+    refuse_unknown(spec, ("slots", "threads", "kept"))
     slots = whole_number(spec, "slots", SLOTS, 1, 1024)
     threads = whole_number(spec, "threads", 0, 0, 1024)
+    kept = whole_number(spec, "kept", KEPT, 0, 1024)
     if spec.path is None:
         raise BackendError(f"The model {spec.name} needs a path: the model directory to serve.")
     card = verify_model(spec.path)
     tokenizer = _load_tokenizer(spec.path / TOKENIZER, card)
     try:
-        decoder = Decoder(spec.path / GRAPH, card.architecture, slots, threads)
+        decoder = Decoder(spec.path / GRAPH, card.architecture, slots, threads, kept)
     except MemoryError:
         raise BackendError(
-            f"There is not enough memory for {slots} slots of the model {spec.name}: use fewer."
+            f"There is not enough memory for {slots} slots and {kept} kept texts of the model "
+            f"{spec.name}: use fewer."
         ) from None
     return OnnxBackend(spec.name, card, tokenizer, decoder)
 
@@ -66,8 +68,7 @@ class OnnxBackend:
         self._card = card
         self._tokenizer = tokenizer
         self._token_bytes = TokenBytes(tokenizer)
-        self._slots = decoder.slots
-        self._cache_bytes = decoder.cache_bytes
+        self._decoder = decoder
         self._scheduler = Scheduler(decoder, name)
 
     @property
@@ -82,7 +83,7 @@ class OnnxBackend:
 
     @property
     def running(self) -> int:
-        """Texts being written now."""
+        """Texts being read or written now."""
         return self._scheduler.running
 
     @property
@@ -92,29 +93,39 @@ class OnnxBackend:
 
     def info(self) -> ModelInfo:
         """Return what a user may know of the model."""
-        cache = (
-            f"at most {self._cache_bytes / 1e6:,.0f} MB for keys and values "
-            f"({self._slots} texts at once)"
+        memory = (
+            f"at most {self._memory / 1e6:,.0f} MB: weights, and keys and values of "
+            f"{self._decoder.slots} texts at once and {self._decoder.kept} kept"
         )
         return ModelInfo(
             name=self._name,
             backend="onnx",
             context=self._card.architecture.context,
-            details=describe(self._card) | {"Memory": cache},
+            details=describe(self._card) | {"Memory": memory},
             defaults=self._card.defaults,
         )
 
+    def load(self) -> Load:
+        """Return how busy the model is."""
+        slots, scheduler = self._decoder.slots, self._scheduler
+        return Load(
+            running=scheduler.running,
+            waiting=scheduler.waiting,
+            slots=slots,
+            cache_usage=scheduler.cached / (slots * self._card.architecture.context),
+            memory_bytes=self._memory,
+            prefix_cache_queries=scheduler.tokens_queried,
+            prefix_cache_hits=scheduler.tokens_reused,
+        )
+
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        """Stream the prompt's n texts. Raises `BackendError` where it is too long or work fails."""
-        tokens = await asyncio.to_thread(self._encode, prompt.input)
-        request = self._request(prompt, tokens)
+        """Stream the prompt's n texts. Raises `BackendError` where its prefix leaves no room."""
+        request = await self._request(prompt)
         self._scheduler.submit(request)
         open_texts = prompt.n
         try:
             while open_texts:
-                chunk = await request.chunks.get()
-                if isinstance(chunk, BackendError):
-                    raise chunk
+                chunk = await request.inbox.get()
                 open_texts -= chunk.finish_reason is not None
                 yield chunk
         finally:
@@ -124,25 +135,47 @@ class OnnxBackend:
         """End texts under way as cancelled and free the model."""
         await asyncio.to_thread(self._scheduler.close)
 
-    def _encode(self, text: str) -> NDArray[np.int64]:
-        """Return a prompt's tokens. Raises `BackendError` where they leave no room to write."""
-        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
-        if self._card.prepend_end_token or not ids:
-            ids = [self._card.end_token, *ids]
-        most = self._card.architecture.context - 1
-        if len(ids) > most:
-            raise BackendError(
-                f"The prompt has {len(ids):,} tokens and the model {self._name} reads at most "
-                f"{most:,}: shorten it."
-            )
-        return np.array(ids, np.int64)
+    @property
+    def _memory(self) -> int:
+        """Bytes of the weights and of the cache when it is full."""
+        return self._decoder.graph_bytes + self._decoder.cache_bytes
 
-    def _request(self, prompt: Prompt, tokens: NDArray[np.int64]) -> Request:
-        room = self._card.architecture.context - len(tokens)
+    async def _request(self, prompt: Prompt) -> Request:
+        tokens = await asyncio.to_thread(self._encode, prompt.input)
+        prefix = 0
+        if len(tokens) + prompt.sampling.max_tokens > self._card.architecture.context:
+            prefix = await asyncio.to_thread(self._prefix, prompt, tokens)
         return Request(
             prompt,
             tokens,
-            limit=min(prompt.sampling.max_tokens, room),
+            prefix=prefix,
             end_token=self._card.end_token,
             token_bytes=self._token_bytes,
         )
+
+    def _encode(self, text: str) -> list[int]:
+        """Return a prompt's tokens, at least one."""
+        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        starts = self._card.prepend_end_token or not ids
+        return [self._card.end_token, *ids] if starts else ids
+
+    def _prefix(self, prompt: Prompt, tokens: list[int]) -> int:
+        """Return how many tokens stay when the context slides: those of the prompt's prefix.
+
+        Raises `BackendError` where they would leave too little of the context.
+        """
+        if not prompt.prefix:
+            return int(self._card.prepend_end_token)
+        prefix = self._encode(prompt.prefix)
+        # The last token of a prefix can be another where text follows.
+        pairs = enumerate(zip(prefix, tokens, strict=False))
+        length = next(
+            (i for i, (one, other) in pairs if one != other), min(len(prefix), len(tokens))
+        )
+        context = self._card.architecture.context
+        if length > context // 2:
+            raise BackendError(
+                f"The prefix has {length:,} tokens, more than half of the {context:,} that the "
+                f"model {self._name} can read at once: shorten it, or ask for less text."
+            )
+        return length

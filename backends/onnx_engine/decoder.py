@@ -1,7 +1,7 @@
 """Run the decoder graph in place: past and present keys and values are the same memory.
 
-The cache is one block of `slots` rows. Decoding runs on the first B rows at once, each at its own
-length; a prefill runs on one row alone, so what a prompt leaves there never depends on company.
+The cache is one block of rows. Decoding runs on the first B rows at once, each at its own length;
+a prefill runs on one row alone, so what a prompt leaves there never depends on company.
 """
 
 import os
@@ -24,21 +24,30 @@ Floats = NDArray[np.float32]
 class Decoder:
     """A session of ONNX Runtime together with its key/value cache. Not for several threads."""
 
-    def __init__(self, graph: Path, sizes: Architecture, slots: int, threads: int) -> None:
-        """Load the graph; `threads` 0 takes all cores. Raises `BackendError` if it cannot run."""
+    def __init__(
+        self, graph: Path, sizes: Architecture, slots: int, threads: int, kept: int = 0
+    ) -> None:
+        """Load the graph; `threads` 0 takes all cores. Raises `BackendError` if it cannot run.
+
+        `kept` more rows of the cache follow the slots: no text is decoded there.
+        """
         self.slots = slots
+        self.kept = kept
         self.sizes = sizes
+        self.graph_bytes = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
+        """Size of the graph and its weights."""
         self._session = _open_session(graph, threads)
-        shape = (sizes.layers, 2, slots, sizes.cached_heads, sizes.context, sizes.head_width)
+        rows = slots + kept
+        shape = (sizes.layers, 2, rows, sizes.cached_heads, sizes.context, sizes.head_width)
         # Zeros, because even masked positions must hold numbers; untouched pages cost nothing.
-        self._cache = np.zeros(shape, np.float32)
+        self._cache = np.zeros(shape, _cache_type(self._session, graph))
         self._buffers = _Buffers(slots, sizes)
         self._steps: dict[int, onnxruntime.IOBinding] = {}
         self._probe(graph)
 
     @property
     def cache_bytes(self) -> int:
-        """The memory that keys and values take when every slot is full."""
+        """The memory that keys and values take when every row is full."""
         return self._cache.nbytes
 
     def prefill(self, slot: int, tokens: NDArray[np.int64], start: int = 0) -> Floats:
@@ -125,10 +134,7 @@ class Decoder:
             self.step(np.zeros(1, np.int64), np.zeros(1, np.int64))
         # ONNX Runtime raises classes of its own without a common base but Exception.
         except Exception as error:
-            raise BackendError(
-                f"The model {graph.parent.name} cannot run: its graph does not fit its card. "
-                "Export the model again."
-            ) from error
+            raise _unfit(graph) from error
 
 
 class _Buffers:
@@ -141,6 +147,21 @@ class _Buffers:
         self.longest = np.zeros((), np.int32)
         self.rows = np.arange(slots)
         self.logits = np.zeros((slots, sizes.vocabulary), np.float32)
+
+
+def _cache_type(session: onnxruntime.InferenceSession, graph: Path) -> type[np.floating[Any]]:
+    types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+    found = {one.type for one in session.get_inputs() if one.name.startswith("past_")}
+    if len(found) == 1 and (only := found.pop()) in types:
+        return types[only]
+    raise _unfit(graph)
+
+
+def _unfit(graph: Path) -> BackendError:
+    return BackendError(
+        f"The model {graph.parent.name} cannot run: its graph does not fit its card. "
+        "Export the model again."
+    )
 
 
 def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:

@@ -32,6 +32,10 @@ class TokenBytes:
         """Return a token's bytes; none for special tokens and ids beyond the vocabulary."""
         return self._bytes.get(token, b"")
 
+    def shown(self, token: int) -> str:
+        """Return a token as text; bytes that are no whole character become U+FFFD."""
+        return self[token].decode(errors="replace")
+
 
 class Detokenizer:
     """The text of one stream of tokens.
@@ -47,6 +51,13 @@ class Detokenizer:
     def feed(self, token: int) -> str:
         """Return the characters that this token completes."""
         return self._decoder.decode(self._token_bytes[token])
+
+    def peek(self, token: int) -> str:
+        """Return what `feed` would, and forget the token."""
+        state = self._decoder.getstate()
+        piece = self.feed(token)
+        self._decoder.setstate(state)
+        return piece
 
 
 def byte_alphabet() -> dict[str, int]:

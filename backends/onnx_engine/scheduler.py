@@ -7,21 +7,28 @@ share the waiting queue under one lock, and all else belongs to the loop.
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 
-from backends.onnx_engine.decoder import Decoder, Floats
+from backends.onnx_engine.decoder import Decoder
 from backends.onnx_engine.handover import Outbox
+from backends.onnx_engine.prefix_cache import CHUNK, Held, Shelf, best_source
+from backends.onnx_engine.sampling import DAMAGED, NONE, Sampler
 from backends.onnx_engine.texts import Request, Text
 from backends.vocabulary import BackendError
 
 log = logging.getLogger(__name__)
+
+_LEAST_COST = 16
+"""Fewer tokens than this take as long to read as this many: all weights are read for them."""
 
 
 class Scheduler:
     """Shares one decoder's slots among all requests.
 
     Running texts hold the first slots without a gap, so that a step computes no row for nothing.
+    One text at a time is read, a chunk after another, in a slot behind them.
     """
 
     def __init__(self, decoder: Decoder, name: str) -> None:
@@ -32,7 +39,15 @@ class Scheduler:
         self._waiting = deque[Request]()
         self._closed = False
         self._running: list[Text] = []
+        self._reading: tuple[int, Text] | None = None
+        self._sliding = deque[Text]()
+        """Texts that go on once their shortened context is read; they come before new ones."""
+        self._shelf = Shelf(range(decoder.slots, decoder.slots + decoder.kept))
+        sizes = decoder.sizes
+        self._sampler = Sampler(decoder.slots, sizes.vocabulary, history=sizes.context)
         self._outbox = Outbox()
+        self.tokens_queried = self.tokens_reused = 0
+        """Tokens of prompts to be read so far, and those of them that were cached."""
         # A daemon, so that a program that forgets to close does not hang at its end.
         self._thread = threading.Thread(target=self._loop, name=f"engine {name}", daemon=True)
         self._thread.start()
@@ -45,12 +60,17 @@ class Scheduler:
     @property
     def running(self) -> int:
         """Texts that hold a slot now."""
-        return len(self._running)
+        return len(self._running) + (self._reading is not None)
 
     @property
     def waiting(self) -> int:
-        """Requests of which texts wait for a slot."""
-        return len(self._waiting)
+        """Requests of which texts wait for a slot, and texts that wait to go on."""
+        return len(self._waiting) + len(self._sliding)
+
+    @property
+    def cached(self) -> int:
+        """Tokens that running texts hold in the cache."""
+        return sum(text.cached for text in tuple(self._running))
 
     def submit(self, request: Request) -> None:
         """Queue a request. Raises `BackendError` after `close`."""
@@ -76,7 +96,7 @@ class Scheduler:
     def _loop(self) -> None:
         while self._has_work():
             self._drop_abandoned()
-            self._admit()
+            self._read()
             self._step()
             self._outbox.deliver()
         self._cancel_all()
@@ -85,116 +105,176 @@ class Scheduler:
     def _has_work(self) -> bool:
         """Wait until there is something to do; False once closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._running or self._waiting)
+            self._changed.wait_for(
+                lambda: (
+                    self._closed or self._running or self._reading or self._sliding or self._waiting
+                )
+            )
             return not self._closed
 
     def _drop_abandoned(self) -> None:
         with self._changed:
             kept = [request for request in self._waiting if not request.abandoned]
             self._waiting = deque(kept)
+        self._sliding = deque(text for text in self._sliding if not text.request.abandoned)
+        if self._reading and self._reading[1].request.abandoned:
+            self._reading = None
         self._leave([text.request.abandoned for text in self._running])
 
-    def _admit(self) -> None:
-        """Give free slots to waiting texts, a text to each request in turn.
+    # ---- reading prompts
 
-        At most one prompt is read between two steps: the running texts wait for it.
+    def _read(self) -> None:
+        """Read prompts for about the time of a step or two: the running texts wait for it."""
+        budget = CHUNK
+        while budget > 0 and (reading := self._reading or self._begin_next()):
+            budget -= self._read_chunk(*reading)
+
+    def _begin_next(self) -> tuple[int, Text] | None:
+        """Give the first slot behind the running texts to the next text, if there is one."""
+        if len(self._running) == self._decoder.slots or not (text := self._next_text()):
+            return None
+        row = len(self._running)
+        tokens = np.array(text.tokens[:-1], np.int64)
+        self.tokens_queried += len(tokens)
+        if found := best_source(self._held(), tokens, exact=text.exact):
+            length, source = found
+            self._decoder.copy(source.row, row, length)
+            self._shelf.touch(source.row)
+            text.cached, text.canonical = length, source.canonical_of(tokens, length)
+            self.tokens_reused += length
+        self._reading = (row, text)
+        return self._reading
+
+    def _next_text(self) -> Text | None:
+        """Return the next text to read: one that slid, or one of each waiting request in turn."""
+        if self._sliding:
+            return self._sliding.popleft()
+        with self._changed:
+            if not self._waiting:
+                return None
+            request = self._waiting.popleft()
+            text = request.pending.popleft()
+            if request.pending:
+                self._waiting.append(request)
+        text.slide(self._decoder.sizes.context)
+        return text
+
+    def _held(self) -> Iterator[Held]:
+        for row, text in enumerate(self._running):
+            yield Held(row, np.array(text.tokens[: text.cached], np.int64), text.canonical)
+        yield from self._shelf
+
+    def _read_chunk(self, row: int, text: Text) -> int:
+        """Read on in a text, up to a border of chunks; returns what that cost.
+
+        The last token is left for the next step, in which the text takes part.
         """
-        while len(self._running) < self._decoder.slots and (request := self._next_waiting()):
-            must_read = self._source_of(request) is None
-            try:
-                self._begin(request)
-            # Whatever goes wrong in a library concerns this request only, and the loop goes on.
-            except Exception as error:
-                self._fail(request, error)
-            if must_read:
-                break
+        start, goal = text.cached, len(text.tokens) - 1
+        end = min(goal, (start // CHUNK + 1) * CHUNK)
+        try:
+            if start < end:
+                self._decoder.prefill(row, np.array(text.tokens[start:end], np.int64), start)
+        # Whatever goes wrong in a library concerns this request only, and the loop goes on.
+        except Exception as error:
+            self._reading = None
+            self._fail(text.request, error)
+            return CHUNK
+        if text.canonical == start:
+            text.canonical = end
+        text.cached = end
+        if end == goal:
+            self._join(row, text)
+        return max(end - start, _LEAST_COST)
 
-    def _next_waiting(self) -> Request | None:
-        with self._changed:
-            return self._waiting.popleft() if self._waiting else None
+    def _join(self, row: int, text: Text) -> None:
+        """Let a text take part in the steps; what was read moves up where slots got free."""
+        slot = len(self._running)
+        if row != slot:
+            self._decoder.copy(row, slot, text.cached)
+        self._sampler.enter(slot, text.request.sampling, text.seed, text.penalised, text.written)
+        self._running.append(text)
+        self._reading = None
 
-    def _begin(self, request: Request) -> None:
-        """Put the next text of a request into the first free slot and choose its first token."""
-        slot, source = len(self._running), self._source_of(request)
-        if request.logits is not None and source is not None:
-            self._decoder.copy(source, slot, len(request.tokens))
-        else:
-            request.logits = self._decoder.prefill(slot, request.tokens)
-            self._check(request.logits, slot)
-        logits = request.logits.copy()
-        self._running.append(request.pending.popleft())
-        self._requeue(request)
-        if self._advance(slot, logits):
-            self._running.pop()
-
-    def _requeue(self, request: Request) -> None:
-        """Send a request with further texts to the end of the queue."""
-        if not request.pending:
-            request.logits = None
-            return
-        with self._changed:
-            self._waiting.append(request)
-
-    def _source_of(self, request: Request) -> int | None:
-        """Return a slot that begins with this request's prompt."""
-        slots = (slot for slot, text in enumerate(self._running) if text.request is request)
-        return next(slots, None)
+    # ---- moving forward
 
     def _step(self) -> None:
         """Move every running text one token forward."""
         if not self._running:
             return
-        tokens = np.array([text.newest for text in self._running])
-        lengths = np.array([text.length for text in self._running])
         try:
-            logits = self._decoder.step(tokens, lengths)
+            chosen = self._compute()
         # Whatever goes wrong in a library ends the texts in this step, and the loop goes on.
         except Exception as error:
             for request in {text.request for text in self._running}:
                 self._fail(request, error)
             self._running.clear()
             return
-        for text in self._running:
-            text.length += 1
-        self._leave([self._ends(slot, logits[slot]) for slot in range(len(self._running))])
+        self._leave([self._ends(slot, token) for slot, token in enumerate(chosen)])
 
-    def _ends(self, slot: int, logits: Floats) -> bool:
-        """Advance the text in a slot; returns whether it ended."""
-        request = self._running[slot].request
+    def _compute(self) -> list[int]:
+        """Run a step of the model and choose each text's next token."""
+        tokens = np.array([text.tokens[-1] for text in self._running])
+        lengths = np.array([text.cached for text in self._running])
+        logits = self._decoder.step(tokens, lengths)
+        chosen = self._sampler.choose(logits, self._refuses)
+        for text in self._running:
+            text.cached += 1
+        return chosen.tolist()
+
+    def _refuses(self, slot: int, token: int) -> bool:
+        return self._running[slot].refuses(token)
+
+    def _ends(self, slot: int, token: int) -> bool:
+        """Advance the text in a slot; returns whether it ended or slid, and must leave."""
+        text = self._running[slot]
         try:
-            self._check(logits, slot)
-            return request.abandoned or self._advance(slot, logits)
+            return text.request.abandoned or self._advance(slot, text, token)
         # Whatever goes wrong with one text concerns its request only, and the loop goes on.
         except Exception as error:
-            self._fail(request, error)
+            self._fail(text.request, error)
             return True
 
-    def _advance(self, slot: int, logits: Floats) -> bool:
-        """Choose the next token of the text in a slot; returns whether it ended."""
-        text = self._running[slot]
-        chunk = text.advance(logits)
-        if chunk.text or chunk.finish_reason:
-            self._outbox.put(text.request, chunk)
-        return chunk.finish_reason is not None
-
-    def _check(self, logits: Floats, slot: int) -> None:
-        """Raise `BackendError` where logits are no numbers, and clean the slot they came from."""
-        if not np.isfinite(logits.sum()):
+    def _advance(self, slot: int, text: Text, token: int) -> bool:
+        if token == DAMAGED:
+            text.cached = text.canonical = 0  # nothing to keep
             self._decoder.clear(slot)
             raise BackendError(
                 f"The model {self._name} computed something that is not a number: "
                 "its weights are damaged. Export it again."
             )
+        if token == NONE:  # the banned words leave nothing to say
+            chunk = text.end("stop")
+        else:
+            chunk = text.advance(token, self._sampler.likelihoods.get(slot))
+        if chunk.text or chunk.finish_reason or chunk.logprobs:
+            self._outbox.put(text.request, chunk)
+        if chunk.finish_reason:
+            return True
+        if len(text.tokens) > self._decoder.sizes.context:
+            self._sliding.append(text)
+            return True
+        return False
 
-    def _leave(self, ended: list[bool]) -> None:
-        """Free the slots whose texts ended; the last running text moves into each gap."""
-        for slot in reversed(range(len(ended))):
-            if not ended[slot]:
+    def _leave(self, leaving: list[bool]) -> None:
+        """Free the slots of texts that ended or slid; the last running text moves into each gap."""
+        for slot in reversed(range(len(leaving))):
+            if not leaving[slot]:
                 continue
+            self._keep(slot)
             last = self._running.pop()
             if slot < len(self._running):
-                self._decoder.copy(len(self._running), slot, last.length)
+                self._decoder.copy(len(self._running), slot, last.cached)
+                self._sampler.move(len(self._running), slot)
                 self._running[slot] = last
+        for text in self._sliding:
+            text.slide(self._decoder.sizes.context)
+
+    def _keep(self, slot: int) -> None:
+        """Put what a leaving text holds aside, for texts that begin alike."""
+        text = self._running[slot]
+        row = self._shelf.place_for(text.tokens[: text.cached], text.canonical)
+        if row is not None:
+            self._decoder.copy(slot, row, text.cached)
 
     def _fail(self, request: Request, error: Exception) -> None:
         """End a request with an error that its reader may see."""
@@ -207,7 +287,10 @@ class Scheduler:
 
     def _cancel_all(self) -> None:
         with self._changed:
-            waiting = [text for request in self._waiting for text in request.pending]
-        for text in (*self._running, *waiting):
+            texts = [text for request in self._waiting for text in request.pending]
+        texts += [*self._running, *self._sliding]
+        if self._reading:
+            texts.append(self._reading[1])
+        for text in texts:
             self._outbox.put(text.request, text.end("cancelled"))
         self._running.clear()

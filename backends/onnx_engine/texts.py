@@ -3,16 +3,13 @@
 import asyncio
 import secrets
 from collections import deque
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from backends.onnx_engine.detokenizer import Detokenizer, TokenBytes
-from backends.onnx_engine.sampling import next_token
+from backends.onnx_engine.handover import Inbox
+from backends.onnx_engine.sampling import COLDEST, Likelihood
 from backends.stop_strings import StopStrings
-from backends.vocabulary import BackendError, Chunk, FinishReason, Prompt, Usage
-
-Floats = NDArray[np.float32]
+from backends.vocabulary import Chunk, FinishReason, Prompt, TokenLogprob, Usage
 
 
 class Request:
@@ -21,27 +18,27 @@ class Request:
     def __init__(
         self,
         prompt: Prompt,
-        tokens: NDArray[np.int64],
+        tokens: Sequence[int],
         *,
-        limit: int,
+        prefix: int,
         end_token: int,
         token_bytes: TokenBytes,
     ) -> None:
-        """Take a prompt as tokens; each text ends after `limit` new ones.
+        """Take a prompt as tokens, of which the first `prefix` stay when the context slides.
 
-        Belongs to the running event loop, in which `chunks` are read.
+        Belongs to the running event loop, in which the inbox is read.
         """
         self.loop = asyncio.get_running_loop()
-        self.chunks = asyncio.Queue[Chunk | BackendError]()
+        self.inbox = Inbox()
+        self.prompt = prompt
         self.sampling = prompt.sampling
         self.tokens = tokens
-        self.limit = limit
+        self.prefix = prefix
         self.end_token = end_token
+        self.token_bytes = token_bytes
         self.abandoned = False
         """Whether nobody waits for chunks any more. Set from any thread."""
-        self.logits: Floats | None = None
-        """What follows the prompt, (vocabulary,), kept while texts are still to begin."""
-        self.pending = deque(Text(self, index, token_bytes) for index in range(prompt.n))
+        self.pending = deque(Text(self, index) for index in range(prompt.n))
 
     def seed_of(self, index: int) -> int:
         """Return the seed of a text: the prompt's plus its index, or a new one."""
@@ -52,45 +49,84 @@ class Request:
 class Text:
     """One text of a request while it is written."""
 
-    def __init__(self, request: Request, index: int, token_bytes: TokenBytes) -> None:
+    def __init__(self, request: Request, index: int) -> None:
         self.request = request
-        self.length = len(request.tokens)
-        """How many tokens the text's slot holds; the newest token is not yet among them."""
+        self.seed = request.seed_of(index)
+        self.tokens = list(request.tokens)
+        """What the model attends to: what was read and written, less what slid away."""
+        self.cached = 0
+        """How many of the tokens the text's row of the cache holds."""
+        self.canonical = 0
+        """How many of those were read in whole chunks from the start, as any reading would."""
+        self.written: list[int] = []
         self._index = index
-        self._seed = request.seed_of(index)
-        self._written: list[int] = []
-        prompt = request.tokens.tolist()
-        # The end token is spared: a penalty on it would keep texts from ending.
-        self._seen = [token for token in prompt if token != request.end_token]
-        self._detokenizer = Detokenizer(token_bytes)
+        self._detokenizer = Detokenizer(request.token_bytes)
         self._watch = StopStrings(request.sampling.stop)
+        self._bad_words = [word.casefold() for word in request.sampling.bad_words]
+        self._tail = request.prompt.input.casefold()[-_reach(self._bad_words) :]
 
     @property
-    def newest(self) -> int:
-        """The last token written."""
-        return self._written[-1]
+    def exact(self) -> bool:
+        """Whether the text must come out the same to the last bit of its logits."""
+        return self.request.sampling.seed is not None or self.request.sampling.temperature < COLDEST
 
-    def advance(self, logits: Floats) -> Chunk:
-        """Choose the next token from its logits (vocabulary,), which may be overwritten."""
-        position = len(self._written)
-        token = next_token(
-            logits, self.request.sampling, self._seen, seed=self._seed, position=position
+    @property
+    def penalised(self) -> list[int]:
+        """The prompt's tokens that the repetition penalty counts.
+
+        The end token is spared: a penalty on it would keep texts from ending.
+        """
+        return [token for token in self.request.tokens if token != self.request.end_token]
+
+    def slide(self, context: int) -> None:
+        """Let go of the older half of what follows the prefix, where the context is full.
+
+        Positions move, so everything must be read again.
+        """
+        if len(self.tokens) > context:
+            prefix = self.request.prefix
+            self.tokens = self.tokens[:prefix] + self.tokens[-((context - prefix) // 2) :]
+            self.cached = self.canonical = 0
+
+    def refuses(self, token: int) -> bool:
+        """Tell whether a banned word would be complete with this token."""
+        piece = self._detokenizer.peek(token).casefold()
+        return any(
+            word in self._tail[max(len(self._tail) - len(word) + 1, 0) :] + piece
+            for word in self._bad_words
         )
+
+    def advance(self, token: int, likelihood: Likelihood | None) -> Chunk:
+        """Take the next token, and what the model thought of it where that is asked for."""
         if token == self.request.end_token:
             return self.end("stop")
-        self._written.append(token)
-        self._seen.append(token)
-        shown = self._watch.feed(self._detokenizer.feed(token))
+        self.written.append(token)
+        self.tokens.append(token)
+        logprobs = (self._report(token, likelihood),) if likelihood else ()
+        piece = self._detokenizer.feed(token)
+        if self._bad_words:
+            self._tail = (self._tail + piece.casefold())[-_reach(self._bad_words) :]
+        shown = self._watch.feed(piece)
         if self._watch.stopped:
-            return self._last(shown, "stop")
-        if len(self._written) == self.request.limit:
-            return self._last(shown + self._watch.flush(), "length")
-        return Chunk(shown, self._index)
+            return self._last(shown, "stop", logprobs)
+        if len(self.written) == self.request.sampling.max_tokens:
+            return self._last(shown + self._watch.flush(), "length", logprobs)
+        return Chunk(shown, self._index, logprobs=logprobs)
 
     def end(self, reason: FinishReason) -> Chunk:
         """Return the last chunk of a text that ends here."""
-        return self._last(self._watch.flush(), reason)
+        return self._last(self._watch.flush(), reason, ())
 
-    def _last(self, text: str, reason: FinishReason) -> Chunk:
-        usage = Usage(len(self.request.tokens), len(self._written))
-        return Chunk(text, self._index, reason, usage, self._seed)
+    def _last(self, text: str, reason: FinishReason, logprobs: tuple[TokenLogprob, ...]) -> Chunk:
+        usage = Usage(len(self.request.tokens), len(self.written))
+        return Chunk(text, self._index, reason, usage, self.seed, logprobs)
+
+    def _report(self, token: int, likelihood: Likelihood) -> TokenLogprob:
+        shown = self.request.token_bytes.shown
+        top = {shown(other): logprob for other, logprob in likelihood.top}
+        return TokenLogprob(shown(token), likelihood.chosen, top)
+
+
+def _reach(words: list[str]) -> int:
+    """Return how many characters before a new piece can belong to a word that it completes."""
+    return max((len(word) for word in words), default=1)

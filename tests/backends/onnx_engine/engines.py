@@ -44,7 +44,7 @@ async def read(backend: Backend, prompt: Prompt) -> list[Whole]:
     pieces, last = defaultdict[int, list[str]](list), dict[int, Chunk]()
     async for chunk in backend.generate(prompt):
         assert chunk.index not in last
-        assert chunk.text or chunk.finish_reason
+        assert chunk.text or chunk.finish_reason or chunk.logprobs
         pieces[chunk.index].append(chunk.text)
         if chunk.finish_reason:
             last[chunk.index] = chunk
@@ -58,11 +58,13 @@ async def read(backend: Backend, prompt: Prompt) -> list[Whole]:
 class Breakable(Decoder):
     """A real decoder that counts, can be held in a step, and does wrong on demand."""
 
-    def __init__(self, model: Path, slots: int = 4) -> None:
+    def __init__(self, model: Path, slots: int = 4, kept: int = 0) -> None:
         self.steps = 0
         """Steps begun."""
         self.prompts: list[list[int]] = []
-        """The tokens of every prompt read, in the order of reading."""
+        """The tokens of every chunk of a prompt read, in the order of reading."""
+        self.calls: list[str] = []
+        """"chunk" and "step", in their order."""
         self.failing: int | None = None
         """The step that raises an error."""
         self.poisoned: int | None = None
@@ -70,20 +72,23 @@ class Breakable(Decoder):
         self.may_step = threading.Event()
         """A step waits until this is set."""
         self.may_step.set()
-        super().__init__(model / GRAPH, read_card(model).architecture, slots, threads=1)
+        super().__init__(model / GRAPH, read_card(model).architecture, slots, threads=1, kept=kept)
         self.steps = 0
+        self.calls.clear()
 
     @property
     def prefills(self) -> int:
-        """How many prompts were read."""
+        """How many chunks of prompts were read."""
         return len(self.prompts)
 
     def prefill(self, slot: int, tokens: NDArray[np.int64], start: int = 0) -> Floats:
         self.prompts.append(tokens.tolist())
+        self.calls.append("chunk")
         return super().prefill(slot, tokens, start)
 
     def step(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Floats:
         self.steps += 1
+        self.calls.append("step")
         self.may_step.wait()
         if self.steps == self.failing:
             raise RuntimeError("secret details of a library")
@@ -95,10 +100,10 @@ class Breakable(Decoder):
 
 @asynccontextmanager
 async def breakable_engine(
-    model: Path, slots: int = 4
+    model: Path, slots: int = 4, kept: int = 0
 ) -> AsyncIterator[tuple[OnnxBackend, Breakable]]:
     """Serve a model directory with a decoder that breaks on demand."""
-    decoder = Breakable(model, slots)
+    decoder = Breakable(model, slots, kept)
     tokenizer = Tokenizer.from_file(str(model / TOKENIZER))
     backend = OnnxBackend("tiny", read_card(model), tokenizer, decoder)
     try:
