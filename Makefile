@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
+SERVING := $(VENV)/serving
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench clean
@@ -13,7 +14,7 @@ help: ## list these commands
 demo: $(VENV)/light ## set up and chat with two small models in the browser (PORT=8080)
 	$(BIN)/python -m bot demo --port $(PORT)
 
-test: $(VENV)/full check ## set up, check and run all tests
+test: $(VENV)/full $(SERVING)/ready check ## set up, check and run all tests
 	$(BIN)/python -m pytest $(PYTEST)
 
 check: $(VENV)/full ## lint, format and types, nothing changed
@@ -44,3 +45,12 @@ $(VENV)/light: $(BIN)/python pyproject.toml
 $(VENV)/full: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,train,dev]'
 	@touch $@ $(VENV)/light
+
+# A server that we did not write, for the tests of the http backend. It wants another transformers than
+# the trainer does, so it has an environment of its own, which finds torch in ours (after its own).
+$(SERVING)/ready: $(VENV)/full
+	$(BIN)/python -m venv $(SERVING)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $(VENV)/ours.pth
+	mv $(VENV)/ours.pth $(SERVING)/lib/python*/site-packages/
+	$(SERVING)/bin/python -m pip install --quiet --disable-pip-version-check 'transformers[serving]==5.23.0'
+	@touch $@

@@ -1,6 +1,6 @@
 """What the http backend's tests share: open a model on fake servers, and read all it says."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -49,13 +49,21 @@ class Told:
         return last
 
 
-async def ask(backend: Backend, prompt: Prompt | str = "Go on") -> Told:
-    """Return all that a model says."""
+def nothing() -> None:
+    """Do it."""
+
+
+async def ask(
+    backend: Backend, prompt: Prompt | str = "Go on", at_first: Callable[[], None] = nothing
+) -> Told:
+    """Return all that a model says; `at_first` is called at the first chunk."""
     prompt = Prompt(prompt) if isinstance(prompt, str) else prompt
     chunks: list[Chunk] = []
     try:
         async for chunk in backend.generate(prompt):
             chunks.append(chunk)
+            if len(chunks) == 1:
+                at_first()
     except BackendError as error:
         return Told(chunks, str(error))
     return Told(chunks, "")
