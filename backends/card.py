@@ -11,7 +11,7 @@ from backends.vocabulary import Value
 FORMAT = 1
 """The version of the model directory that this chinwag writes and reads."""
 
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "int8", "int4", "fp16", "bf16"]
 """How weights are stored and multiplied."""
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -81,6 +81,8 @@ class Card(BaseModel):
     """Perplexity on the validation split, by precision."""
     graph_bytes: dict[Precision, int] = Field(default_factory=dict)
     """Size of the graph on the disk, by precision."""
+    tokens_per_s: dict[Precision, dict[int, float]] = Field(default_factory=dict)
+    """Tokens/s of decoding where the model was exported, by precision and number of streams."""
     weights_sha256: str = ""
     """Checksum of the weights (`model.safetensors`) that the graph was made from."""
     files: dict[FileName, Sha256]

@@ -9,7 +9,8 @@ Inputs (B rows, S new tokens a row, C cache capacity, R rows of logits wanted):
     seqlens_k                 int32 (B,), cached and new tokens of each row, less one
     total_sequence_length     int32 (), the longest row's cached and new tokens
     logit_rows                int64 (R,), which of the B * S tokens to predict from
-    past_key_I, past_value_I  float32 (B, cached heads, C, head width) for each layer I
+    past_key_I, past_value_I  (B, cached heads, C, head width) for each layer I, of the type in
+                              which the precision has real numbers: float32, float16 or bfloat16
 Outputs:
     logits                    float32 (R, vocabulary)
     present_key_I, present_value_I, as the past with the new tokens written in
@@ -38,9 +39,10 @@ def build_graph(weights: Weights, sizes: Architecture, precision: Precision) -> 
 
     `weights` have their names in the Hugging Face format, without `transformer.` or `model.`.
     """
-    nodes = Nodes()
-    logits = FAMILIES[sizes.family](nodes, ARITHMETIC[precision], weights, sizes)
-    nodes.add("Identity", [logits], output="logits")
+    how = ARITHMETIC[precision]
+    nodes = Nodes(how.real)
+    logits = FAMILIES[sizes.family](nodes, how, weights, sizes)
+    nodes.add("Cast", [logits], output="logits", to=TensorProto.FLOAT)
     return _model(nodes, sizes)
 
 
@@ -56,15 +58,15 @@ def _model(nodes: Nodes, sizes: Architecture) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes.nodes,
         sizes.family,
-        _inputs(sizes),
-        _outputs(sizes),
+        _inputs(sizes, nodes.real),
+        _outputs(sizes, nodes.real),
         [numpy_helper.from_array(value, name) for name, value in nodes.constants.items()],
     )
     domains = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
     return helper.make_model(graph, opset_imports=domains, ir_version=10, producer_name="chinwag")
 
 
-def _inputs(sizes: Architecture) -> list[onnx.ValueInfoProto]:
+def _inputs(sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
     tensor = helper.make_tensor_value_info
     return [
         tensor("input_ids", TensorProto.INT64, ["B", "S"]),
@@ -72,19 +74,19 @@ def _inputs(sizes: Architecture) -> list[onnx.ValueInfoProto]:
         tensor("seqlens_k", TensorProto.INT32, ["B"]),
         tensor("total_sequence_length", TensorProto.INT32, []),
         tensor("logit_rows", TensorProto.INT64, ["R"]),
-        *_cache("past", sizes),
+        *_cache("past", sizes, real),
     ]
 
 
-def _outputs(sizes: Architecture) -> list[onnx.ValueInfoProto]:
+def _outputs(sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["R", sizes.vocabulary])
-    return [logits, *_cache("present", sizes)]
+    return [logits, *_cache("present", sizes, real)]
 
 
-def _cache(which: str, sizes: Architecture) -> list[onnx.ValueInfoProto]:
+def _cache(which: str, sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
     shape = ["B", sizes.cached_heads, "C", sizes.head_width]
     return [
-        helper.make_tensor_value_info(f"{which}_{what}_{layer}", TensorProto.FLOAT, shape)
+        helper.make_tensor_value_info(f"{which}_{what}_{layer}", real, shape)
         for layer in range(sizes.layers)
         for what in ("key", "value")
     ]

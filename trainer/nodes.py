@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import TensorProto, helper
 
 MICROSOFT = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""
@@ -19,6 +20,8 @@ Weights = Mapping[str, NDArray[Any]]
 class Nodes:
     """The graph as it grows: nodes in order and constants by name."""
 
+    real: int = TensorProto.FLOAT
+    """ONNX's type of the real numbers that flow through the graph and lie in its cache."""
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -40,6 +43,8 @@ class Nodes:
         return name
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
-        """Store a constant once and return its name."""
+        """Store a constant once, real numbers as `real`, and return its name."""
+        if value.dtype == np.float32:
+            value = value.astype(helper.tensor_dtype_to_np_dtype(self.real))
         self.constants.setdefault(name, value)
         return name
