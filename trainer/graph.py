@@ -42,7 +42,11 @@ def build_graph(weights: Weights, sizes: Architecture, precision: Precision) -> 
     how = ARITHMETIC[precision]
     nodes = Nodes(how.real)
     logits = FAMILIES[sizes.family](nodes, how, weights, sizes)
-    nodes.add("Cast", [logits], output="logits", to=TensorProto.FLOAT)
+    # ONNX Runtime removes an Identity when it loads, but not a Cast that changes nothing.
+    if how.real == TensorProto.FLOAT:
+        nodes.add("Identity", [logits], output="logits")
+    else:
+        nodes.add("Cast", [logits], output="logits", to=TensorProto.FLOAT)
     return _model(nodes, sizes)
 
 
