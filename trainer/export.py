@@ -16,11 +16,13 @@ from trainer.runs import Run, find_run
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from tokenizers import Tokenizer
 
 EXAMPLE = """\
 example:
   python -m trainer export --run ask --to models/ask
   python -m trainer export --model path/to/gpt2 --to models/gpt2 --data held-out.txt
+  python -m trainer export --model SmolLM2-135M.gguf --to models/smollm2 --data held-out.txt
 """
 PERPLEXITY_TOLERANCE = 0.005
 """How much worse than fp32 (as a share) int8's perplexity may be for `auto` to choose it."""
@@ -44,7 +46,7 @@ def export_model(
     base_licence: str = "",
     parity_tolerance: float = PARITY_TOLERANCE,
 ) -> Card:
-    """Write the Hugging Face directory `source` as the model directory `target`.
+    """Write the Hugging Face directory or GGUF file `source` as the model directory `target`.
 
     `validation` (N,) are held-out token ids for the perplexity; without them it is not measured and
     `auto` means fp32. `prepend_end_token` is for models of short texts divided by the end token.
@@ -62,7 +64,7 @@ def export_model(
         def fill(folder: Path) -> None:
             for file in figures.graphs[chosen].parent.iterdir():
                 shutil.copy(file, folder / file.name)
-            shutil.copy(loaded.tokenizer, folder / TOKENIZER)
+            loaded.tokenizer.save(str(folder / TOKENIZER))
 
         def make_card(files: dict[str, str]) -> Card:
             return Card(
@@ -73,7 +75,7 @@ def export_model(
                 prepend_end_token=prepend_end_token,
                 defaults=dict(defaults),
                 base=base,
-                base_licence=base_licence,
+                base_licence=base_licence or loaded.licence,
                 data=dict(data),
                 training=dict(training),
                 parity=figures.parity,
@@ -124,7 +126,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     source.add_argument(
         "--run", dest="run_name", metavar="NAME", help="a run: its best checkpoint is exported"
     )
-    source.add_argument("--model", type=Path, metavar="DIRECTORY", help="a Hugging Face directory")
+    source.add_argument(
+        "--model", type=Path, metavar="PATH", help="a Hugging Face directory or a GGUF file"
+    )
     parser.add_argument("--to", type=Path, required=True, help="where to write: models/NAME")
     parser.add_argument(
         "--precision",
@@ -150,6 +154,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_export(arguments: argparse.Namespace) -> None:
     """Run `python -m trainer export`. Raises `UserError`."""
+    from trainer.source import load_tokenizer
+
     more: dict[str, Any] = {
         "precision": arguments.precision,
         "parity_tolerance": arguments.parity_tolerance,
@@ -158,28 +164,27 @@ def run_export(arguments: argparse.Namespace) -> None:
     if arguments.run_name:
         run = find_run(arguments.runs_dir, arguments.run_name)
         if arguments.data:
-            more["validation"] = read_tokens(arguments.data, run.tokenizer)
+            more["validation"] = read_tokens(arguments.data, load_tokenizer(run.best))
         card = export_run(run, arguments.to, **more)
     else:
         if arguments.data:
-            more["validation"] = read_tokens(arguments.data, arguments.model / TOKENIZER)
+            more["validation"] = read_tokens(arguments.data, load_tokenizer(arguments.model))
         more |= {"training": {}, "data": {}, "defaults": {}, "base": arguments.model.name}
         short = arguments.short_texts
         card = export_model(arguments.model, arguments.to, prepend_end_token=short, **more)
     sys.stdout.write(table(card, arguments.to))
 
 
-def read_tokens(path: Path, tokenizer: Path) -> "NDArray[np.integer]":
+def read_tokens(path: Path, tokenizer: "Tokenizer") -> "NDArray[np.integer]":
     """Return the token ids of a `.npy` file or of a text. Raises `UserError` if it is neither."""
     import numpy as np
-    from tokenizers import Tokenizer
 
     try:
         if path.suffix == ".npy":
             return np.load(path, mmap_mode="r")
         with path.open(encoding="utf-8") as stream:
             text = stream.read(MOST_CHARACTERS)
-        return np.array(Tokenizer.from_file(str(tokenizer)).encode(text).ids)
+        return np.array(tokenizer.encode(text).ids)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as held-out text: {error}") from error
 

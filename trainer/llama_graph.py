@@ -15,6 +15,14 @@ from trainer.nodes import MICROSOFT, Nodes, Weights
 FREQUENCIES = "rotary_emb.inv_freq"
 """Name of the radians (head width / 2,) by which a pair of numbers turns from token to token."""
 
+JOINED = {
+    "qkv_proj": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "o_proj": ("self_attn.o_proj",),
+    "gate_up_proj": ("mlp.gate_proj", "mlp.up_proj"),
+    "down_proj": ("mlp.down_proj",),
+}
+"""A layer's matrices: those that read the same input are multiplied as one."""
+
 
 def llama(nodes: Nodes, how: Arithmetic, weights: Weights, sizes: Architecture) -> str:
     """Add the decoder and return its logits (R, vocabulary)."""
@@ -53,17 +61,11 @@ def _block(
 
 
 def _joined(weights: Weights, layer: int) -> Weights:
-    """Return a layer's matrices (in, out), those that read the same input side by side."""
-    groups = {
-        "qkv_proj": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-        "o_proj": ("self_attn.o_proj",),
-        "gate_up_proj": ("mlp.gate_proj", "mlp.up_proj"),
-        "down_proj": ("mlp.down_proj",),
-    }
+    """Return a layer's matrices (in, out), joined, and their biases."""
     name = f"layers.{layer}"
     return {
-        f"{name}.{group}.{kind}": np.concatenate([weights[part] for part in parts]).T
-        for group, members in groups.items()
+        f"{name}.{joined}.{kind}": np.concatenate([weights[part] for part in parts]).T
+        for joined, members in JOINED.items()
         for kind in ("weight", "bias")
         if (parts := [f"{name}.{member}.{kind}" for member in members])[0] in weights
     }
@@ -71,8 +73,8 @@ def _joined(weights: Weights, layer: int) -> Weights:
 
 def _normalise(nodes: Nodes, weights: Weights, sizes: Architecture, name: str, x: str) -> str:
     scale = nodes.constant(f"{name}.weight", weights[f"{name}.weight"])
-    # ONNX Runtime's own name for RMSNorm, found in ONNX's own domain; ONNX has one from opset 23 on,
-    # whose other operators not every provider of ONNX Runtime knows yet.
+    # ONNX Runtime's name for RMSNorm. ONNX has one of its own from opset 23 on, whose other
+    # operators not every provider of ONNX Runtime may know yet.
     epsilon = sizes.norm_epsilon
     return nodes.add("SimplifiedLayerNormalization", [x, scale], epsilon=epsilon, axis=-1)
 

@@ -1,97 +1,105 @@
-"""Read a Hugging Face directory of GPT-2: its weights, sizes, tokenizer and end token."""
+"""What a serving graph is made of: a Hugging Face directory or a GGUF file, read without torch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from transformers import GPT2Config, GPT2LMHeadModel
+from pydantic import ValidationError
+from tokenizers import Tokenizer
 
 from backends import UserError
-from backends.model_directory import TOKENIZER, Architecture, sha256_of
+from backends.model_directory import Architecture
+from backends.onnx_engine.detokenizer import TokenBytes
+from trainer.gpt2_source import read_gpt2
+from trainer.llama_source import read_llama
+from trainer.nodes import Weights
+from trainer.reference import Reference, load_reference
+from trainer.stored import RefusedError, Stored
+from trainer.stored_directory import read_directory, read_tokenizer
 
-WEIGHTS = "model.safetensors"
-FAST_GELU = {"gelu_new", "gelu_pytorch_tanh", "gelu_fast"}
-"""The activations that are the tanh form of GELU, as ONNX Runtime's FastGelu is."""
+__all__ = ["Reference", "Source", "load_source", "load_tokenizer"]
 
-Reference = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-"""Tokens (T,) to the logits (T, vocabulary) after each of them, as PyTorch computes them."""
+FAMILIES = {"gpt2": read_gpt2, "llama": read_llama, "mistral": read_llama, "qwen2": read_llama}
+"""Who knows what a checkpoint of a `model_type` must be."""
 
 
 @dataclass(frozen=True)
 class Source:
     """What a serving graph is made of, and what its logits must be."""
 
-    reference: Reference
-    weights: Mapping[str, NDArray[Any]]
+    reference: Reference | None
+    """`None` where PyTorch is not installed, or does not read the file as it is meant."""
+    weights: Weights
     sizes: Architecture
     end_token: int
-    tokenizer: Path
+    tokenizer: Tokenizer
     sha256: str
+    licence: str = ""
+    """As the file itself states it."""
 
 
 def load_source(path: Path) -> Source:
-    """Load a checkpoint in fp32. Raises `UserError` where it is no GPT-2 that can be exported."""
-    for name in ("config.json", WEIGHTS, TOKENIZER):
-        if not (path / name).is_file():
-            raise UserError(f"{path} is not a checkpoint that can be exported: it has no {name}.")
-    try:
-        config = GPT2Config.from_pretrained(path)
-        model = GPT2LMHeadModel.from_pretrained(path, config=config, use_safetensors=True).float()
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"The checkpoint {path} cannot be read: {error}") from error
-    _refuse_variants(path, config, model)
+    """Load a checkpoint in fp32. Raises `UserError` where it is none that can be exported."""
+    with _sentences(path):
+        stored = _gguf().read_gguf(path) if path.is_file() else read_directory(path)
+        family = stored.config.get("model_type")
+        if family not in FAMILIES:
+            raise RefusedError(f"its model type is {family!r}, not one of {', '.join(FAMILIES)}")
+        if "quantization_config" in stored.config:
+            raise RefusedError("its weights are quantised; only GGUF files may be")
+        sizes, weights = FAMILIES[family](stored.config, stored.weights)
+        end_token = _end_token(stored, sizes)
+    TokenBytes(stored.tokenizer)
     return Source(
-        reference=partial(_logits, model.eval()),
-        weights={
-            name.removeprefix("transformer."): tensor.detach().numpy()
-            for name, tensor in model.state_dict().items()
-        },
-        sizes=_sizes(config, model),
-        end_token=int(config.eos_token_id),
-        tokenizer=path / TOKENIZER,
-        sha256=sha256_of(path / WEIGHTS),
+        reference=load_reference(path) if stored.has_reference else None,
+        weights=weights,
+        sizes=sizes,
+        end_token=end_token,
+        tokenizer=stored.tokenizer,
+        sha256=stored.sha256,
+        licence=stored.licence,
     )
 
 
-def _logits(model: GPT2LMHeadModel, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        return model(torch.from_numpy(tokens)[None]).logits[0].numpy()
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Load no more than a checkpoint's tokenizer. Raises `UserError` where there is none."""
+    with _sentences(path):
+        return _gguf().read_tokenizer(path) if path.is_file() else read_tokenizer(path)
 
 
-def _sizes(config: GPT2Config, model: GPT2LMHeadModel) -> Architecture:
-    return Architecture(
-        layers=config.n_layer,
-        heads=config.n_head,
-        width=config.n_embd,
-        context=config.n_positions,
-        vocabulary=config.vocab_size,
-        parameters=sum(tensor.numel() for tensor in model.parameters()),
-    )
+@contextmanager
+def _sentences(path: Path) -> Generator[None]:
+    try:
+        yield
+    except RefusedError as error:
+        raise UserError(f"The checkpoint {path} cannot be exported: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(
+            f"The checkpoint {path} cannot be exported: its {key} is wrong ({first['msg']})."
+        ) from error
 
 
-def _refuse_variants(path: Path, config: GPT2Config, model: GPT2LMHeadModel) -> None:
-    """Raise `UserError` for what the serving graph does not compute."""
-    head_width = config.n_embd // config.n_head
-    reasons = {
-        "its end token is not stated": not isinstance(config.eos_token_id, int),
-        f"its model type is {config.model_type!r}, not 'gpt2'": config.model_type != "gpt2",
-        f"its activation is {config.activation_function!r}": (
-            config.activation_function not in FAST_GELU
-        ),
-        f"its heads are {head_width} wide, not a multiple of 8": head_width % 8 != 0,
-        "its output head is not tied to its embedding": not torch.equal(
-            model.lm_head.weight, model.transformer.wte.weight
-        ),
-        "its attention is scaled by layer": config.scale_attn_by_inverse_layer_idx,
-        "its attention is not scaled": not config.scale_attn_weights,
-        "its layer-norm epsilon is not 1e-5": not np.isclose(config.layer_norm_epsilon, 1e-5),
-    }
-    for reason, true in reasons.items():
-        if true:
-            raise UserError(f"The checkpoint {path} cannot be exported: {reason}.")
+def _gguf() -> ModuleType:
+    """Return the reader of GGUF files, whose library is no part of what training needs."""
+    try:
+        from trainer import stored_gguf
+    except ModuleNotFoundError as error:
+        raise RefusedError(
+            f"{error.name} is not installed: pip install 'chinwag[convert]'"
+        ) from error
+    return stored_gguf
+
+
+def _end_token(stored: Stored, sizes: Architecture) -> int:
+    """Return the token that ends a text; where there are several, the first."""
+    stated = stored.config.get("eos_token_id")
+    token = stated[0] if isinstance(stated, list) and stated else stated
+    if not isinstance(token, int):
+        raise RefusedError("its end token is not stated")
+    if max(token, stored.tokenizer.get_vocab_size() - 1) >= sizes.vocabulary:
+        raise RefusedError("its tokenizer has more tokens than its table of them has rows")
+    return token
