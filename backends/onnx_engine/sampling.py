@@ -35,6 +35,9 @@ DAMAGED = -2
 _BLOCK = 256
 """Weights are summed in blocks of this many, so that a draw need not add up all of them."""
 _TOP_BLOCK = 64
+_PART = 4
+_AHEAD = 32
+"""Random numbers of a text made at once: making one costs as much as making many."""
 
 _ROW = np.dtype(
     [
@@ -73,10 +76,11 @@ class Sampler:
         self._rows = np.zeros(slots, _ROW)
         # Behind its newest token a row repeats its oldest: penalising that twice changes nothing.
         self._seen = np.zeros((slots, history), np.int64)
+        self._random = np.zeros((slots, _AHEAD))
+        """The numbers of each text's first attempts, from its last multiple of `_AHEAD` on."""
         self._bias: dict[int, tuple[Ints, Floats]] = {}
         self._reports: dict[int, int] = {}
         self._weights = np.zeros((slots, blocks * _BLOCK), np.float32)
-        self._likelier = np.zeros_like(self._weights)
         self.likelihoods: dict[int, Likelihood] = {}
         """After `choose`: by row, where log-probabilities are asked for."""
 
@@ -107,6 +111,7 @@ class Sampler:
             0,
             0,
         )
+        self._prepare_random(row)
         self._drop_extras(row)
         known = {token: bias for token, bias in sampling.logit_bias.items() if self._knows(token)}
         if known:
@@ -125,6 +130,7 @@ class Sampler:
         """Put the text of one row into another."""
         self._rows[target] = self._rows[source]
         self._seen[target] = self._seen[source]
+        self._random[target] = self._random[source]
         self._drop_extras(target)
         if source in self._bias:
             self._bias[target] = self._bias.pop(source)
@@ -160,6 +166,14 @@ class Sampler:
         }
         return tokens
 
+    def _prepare_random(self, row: int) -> None:
+        state = self._rows[row]
+        start = int(state["position"]) // _AHEAD * _AHEAD
+        positions = np.arange(start, start + _AHEAD, dtype=np.uint64)
+        self._random[row] = uniform(
+            np.full(_AHEAD, state["seed"]), positions, np.zeros(_AHEAD, np.uint64)
+        )
+
     def _knows(self, token: int) -> bool:
         return 0 <= token < self._vocabulary
 
@@ -176,10 +190,10 @@ class Sampler:
         """Lower tokens seen before (repetition: Keskar et al. 2019, section 4.1)."""
         if (rows["repetition"] != 1).any():
             seen = self._seen[: len(rows), : rows["seen"].max()]
+            places = seen + np.arange(0, logits.size, logits.shape[1])[:, None]
             penalty = np.where(rows["seen"] > 0, rows["repetition"], np.float32(1))[:, None]
-            scores = np.take_along_axis(logits, seen, 1)
-            lower = np.where(scores > 0, scores / penalty, scores * penalty)
-            np.put_along_axis(logits, seen, lower, 1)
+            scores = logits.ravel().take(places)
+            logits.ravel()[places] = np.where(scores > 0, scores / penalty, scores * penalty)
         for row in np.flatnonzero(rows["presence"]):
             written = self._seen[row, rows["prompt"][row] : rows["seen"][row]]
             logits[row, np.unique(written)] -= rows["presence"][row]
@@ -201,7 +215,8 @@ class Sampler:
         weights = self._weights[: len(rows), : self._vocabulary]
         with np.errstate(invalid="ignore"):  # rows that are not finite are not drawn from
             np.subtract(logits, highest[:, None], out=weights)
-            np.divide(weights, rows["temperature"][:, None], out=weights)
+            if (rows["temperature"] != 1).any():
+                np.divide(weights, rows["temperature"][:, None], out=weights)
             np.exp(weights, out=weights)
         limited = np.flatnonzero((rows["top_k"] > 0) & (rows["top_k"] < self._vocabulary))
         if len(limited):
@@ -212,11 +227,11 @@ class Sampler:
         chosen = np.full(len(rows), NONE)
         at = np.arange(len(rows))
         sums = self._sums(rows)
-        goal = self._rows["top_p"][rows] * sums[:, -1]
+        whole = sums[:, -1]
         attempt = np.uint64(0)
         while len(at):
             tokens = self._pick(rows[at], sums, attempt)
-            accepted = self._in_nucleus(rows[at], tokens, goal[at])
+            accepted = self._accepts(rows[at], tokens, whole[at])
             for place in np.flatnonzero(accepted & self._rows["watched"][rows[at]]):
                 row, token = int(rows[at[place]]), int(tokens[place])
                 if token != NONE and refuses(row, token):
@@ -237,8 +252,11 @@ class Sampler:
     def _pick(self, rows: Ints, sums: NDArray[np.float64], attempt: np.uint64) -> Ints:
         """Return a token of each row, as likely as its weight; `NONE` where all weights are 0."""
         state = self._rows[rows]
-        attempts = np.full(len(rows), attempt)
-        goal = uniform(state["seed"], state["position"], attempts) * sums[:, -1]
+        if attempt == 0:
+            random = self._random[rows, (state["position"] % np.uint64(_AHEAD)).astype(np.intp)]
+        else:
+            random = uniform(state["seed"], state["position"], np.full(len(rows), attempt))
+        goal = random * sums[:, -1]
         block = (sums <= goal[:, None]).sum(axis=1)
         empty = block == sums.shape[1]
         block[empty] = 0
@@ -251,25 +269,30 @@ class Sampler:
         inner = (reach <= np.minimum(share, _BELOW_ONE)[:, None] * reach[:, -1:]).sum(axis=1)
         return np.where(empty, NONE, block * _BLOCK + inner)
 
-    def _in_nucleus(self, rows: Ints, tokens: Ints, goal: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def _accepts(self, rows: Ints, tokens: Ints, whole: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which tokens top-p and min-p let through; from other rows drop what is no likelier.
 
-        The nucleus is the likeliest tokens that together reach the goal, and all tokens as likely
-        as its last one.
+        `whole` (len(rows),) are the sums of all weights. The nucleus is the likeliest tokens that
+        together reach the share top-p of it, and all tokens as likely as its last one.
         """
         state = self._rows[rows]
         own = self._weights[rows, tokens]
-        if not ((state["top_p"] < 1) | (state["min_p"] > 0)).any():
-            return np.full(len(rows), True)
-        weights, likelier = self._of(self._weights, rows), self._likelier[: len(rows)]
-        np.multiply(weights, weights > own[:, None], out=likelier)
-        above = likelier.sum(axis=1, dtype=np.float32)
-        inside = (state["top_p"] >= 1) | (above == 0) | (above < goal)
-        accepted = (tokens == NONE) | (inside & (own >= state["min_p"]))
-        refused = np.flatnonzero(~accepted)
-        if len(refused):
-            self._weights[rows[refused]] = likelier[refused]
-        return accepted
+        fine = (tokens == NONE) | (own >= state["min_p"])
+        inside = state["top_p"] >= 1
+        if not inside.all():
+            # A part of the vocabulary is enough to see that much of the rest is no likelier.
+            part = self._of(self._weights, rows)[:, : self._weights.shape[1] // _PART]
+            not_likelier = np.multiply(part, part <= own[:, None]).sum(axis=1)
+            inside |= not_likelier > (1 - state["top_p"]) * whole
+        unsure = np.flatnonzero(~(inside & fine))
+        if len(unsure):
+            likelier = self._weights[rows[unsure]]
+            likelier *= likelier > own[unsure, None]
+            above = likelier.sum(axis=1)
+            inside[unsure] |= (above == 0) | (above < state["top_p"][unsure] * whole[unsure])
+            refused = ~(inside & fine)[unsure]
+            self._weights[rows[unsure[refused]]] = likelier[refused]
+        return inside & fine
 
     def _of(self, weights: Floats, rows: Ints) -> Floats:
         """Return the weights of ascending rows, without a copy where those are the first ones."""
@@ -279,6 +302,8 @@ class Sampler:
     def _remember(self, tokens: Ints, rows: NDArray[np.void]) -> None:
         """Note the new tokens for the penalties; beyond the memory the oldest written are lost."""
         rows["position"] += np.uint64(1)
+        for row in np.flatnonzero(rows["position"] % np.uint64(_AHEAD) == 0):
+            self._prepare_random(int(row))
         first = np.flatnonzero(rows["seen"] == 0)
         self._seen[first] = tokens[first][:, None]
         history = self._seen.shape[1]

@@ -45,7 +45,7 @@ class Scheduler:
         self._shelf = Shelf(range(decoder.slots, decoder.slots + decoder.kept))
         sizes = decoder.sizes
         self._sampler = Sampler(decoder.slots, sizes.vocabulary, history=sizes.context)
-        self._outbox = Outbox()
+        self._outbox = Outbox(f"delivery {name}")
         self.tokens_queried = self.tokens_reused = 0
         """Tokens of prompts to be read so far, and those of them that were cached."""
         # A daemon, so that a program that forgets to close does not hang at its end.
@@ -100,7 +100,7 @@ class Scheduler:
             self._step()
             self._outbox.deliver()
         self._cancel_all()
-        self._outbox.deliver()
+        self._outbox.close()
 
     def _has_work(self) -> bool:
         """Wait until there is something to do; False once closed."""
