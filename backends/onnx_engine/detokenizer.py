@@ -1,6 +1,7 @@
 """Turn tokens of a byte-level BPE into text as they come, never splitting a character."""
 
 import codecs
+from collections.abc import Callable, Mapping
 
 from tokenizers import Tokenizer
 
@@ -10,13 +11,18 @@ from backends.vocabulary import BackendError
 class TokenBytes:
     """The bytes that each token stands for."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        """Read the vocabulary. Raises `BackendError` where it is no byte-level one."""
+    def __init__(
+        self, tokenizer: Tokenizer, bytes_of: Callable[[str], bytes] | None = None
+    ) -> None:
+        """Read the vocabulary; `bytes_of` is how, where it is no byte-level one.
+
+        Raises `BackendError` where it is neither.
+        """
         added = tokenizer.get_added_tokens_decoder()
-        alphabet = byte_alphabet()
+        bytes_of = bytes_of or _byte_level(byte_alphabet())
         try:
             self._bytes = {
-                token_id: bytes(alphabet[character] for character in token)
+                token_id: bytes_of(token)
                 for token, token_id in tokenizer.get_vocab(with_added_tokens=False).items()
                 if token_id not in added
             }
@@ -58,6 +64,10 @@ class Detokenizer:
         piece = self.feed(token)
         self._decoder.setstate(state)
         return piece
+
+
+def _byte_level(alphabet: Mapping[str, int]) -> Callable[[str], bytes]:
+    return lambda token: bytes(alphabet[character] for character in token)
 
 
 def byte_alphabet() -> dict[str, int]:

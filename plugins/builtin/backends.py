@@ -6,10 +6,12 @@ from plugins.hookspecs import RegisterBackend, hookimpl
 
 @hookimpl
 def register_backends(register: RegisterBackend) -> None:
-    """Offer `echo`, `http` and `onnx`."""
+    """Offer `echo`, `http`, `onnx`, `optimum` and `transformers`."""
     register("echo", _open_echo)
     register("http", _open_http)
     register("onnx", _open_onnx)
+    register("optimum", _open_optimum)
+    register("transformers", _open_transformers)
 
 
 async def _open_echo(spec: ModelSpec) -> Backend:
@@ -28,3 +30,15 @@ async def _open_onnx(spec: ModelSpec) -> Backend:
     from backends.onnx_engine import open_onnx
 
     return await open_onnx(spec)
+
+
+async def _open_optimum(spec: ModelSpec) -> Backend:
+    from backends.hugging_face import open_optimum
+
+    return await open_optimum(spec)
+
+
+async def _open_transformers(spec: ModelSpec) -> Backend:
+    from backends.hugging_face import open_transformers
+
+    return await open_transformers(spec)
