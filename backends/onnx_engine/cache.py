@@ -1,0 +1,113 @@
+"""The memory of keys and values: one block of rows, of which the graph is given pointers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from backends.card import Architecture
+
+# An ONNX graph of one Identity over float32 (n,): ONNX Runtime's way to copy within a device.
+COPY = (
+    b'\x08\n:<\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x04copyZ\x10\n\x01x\x12\x0b\n\t\x08'
+    b"\x01\x12\x05\n\x03\x12\x01nb\x10\n\x01y\x12\x0b\n\t\x08\x01\x12\x05\n\x03\x12\x01nB\x04"
+    b"\n\x00\x10\x15"
+)
+
+
+class Cache(ABC):
+    """Keys and values (layers, 2, rows, heads, context, head width), zero at first.
+
+    Zeros, because even masked positions must hold numbers.
+    """
+
+    device: str
+    """The name of the device that ONNX Runtime binds the memory on."""
+
+    def __init__(self, sizes: Architecture, rows: int, carrier: type[np.generic]) -> None:
+        """Lay the block out; `carrier` is as wide as the graph's own type of numbers."""
+        self.shape = (sizes.layers, 2, rows, sizes.cached_heads, sizes.context, sizes.head_width)
+        self.carrier = np.dtype(carrier)
+        self.nbytes = int(np.prod(self.shape)) * self.carrier.itemsize
+        self._row_bytes = self.nbytes // (sizes.layers * 2 * rows)
+
+    @property
+    @abstractmethod
+    def address(self) -> int:
+        """Where the block begins."""
+
+    @abstractmethod
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` tokens of one row into another, or more."""
+
+    @abstractmethod
+    def clear(self, row: int) -> None:
+        """Zero a row whose numbers went bad."""
+
+    def pointers(self, row: int) -> Iterator[tuple[str, int]]:
+        """Yield the graph's names, such as `key_0`, and where they begin from this row on."""
+        layers, _, rows, *_ = self.shape
+        for layer in range(layers):
+            for which, what in enumerate(("key", "value")):
+                place = (layer * 2 + which) * rows + row
+                yield f"{what}_{layer}", self.address + place * self._row_bytes
+
+
+class HostCache(Cache):
+    """The cache in the machine's memory; pages that no text touched cost nothing."""
+
+    device = "cpu"
+
+    def __init__(self, sizes: Architecture, rows: int, carrier: type[np.generic]) -> None:
+        super().__init__(sizes, rows, carrier)
+        self._block: NDArray[Any] = np.zeros(self.shape, self.carrier)
+
+    @property
+    def address(self) -> int:
+        """Where the block begins."""
+        return self._block.ctypes.data
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` tokens of one row into another."""
+        self._block[:, :, target, :, :length] = self._block[:, :, source, :, :length]
+
+    def clear(self, row: int) -> None:
+        """Zero a row."""
+        self._block[:, :, row] = 0
+
+
+class DeviceCache(Cache):
+    """The cache on a device that ONNX Runtime manages; rows are copied there, whole."""
+
+    def __init__(
+        self, sizes: Architecture, rows: int, carrier: type[np.generic], device: str, provider: str
+    ) -> None:
+        """One more row than asked for stays zero. `device` is ONNX Runtime's name for it."""
+        super().__init__(sizes, rows + 1, carrier)
+        self.device = device
+        zeros = np.zeros(self.shape, self.carrier)
+        self._block = onnxruntime.OrtValue.ortvalue_from_numpy(zeros, device, 0)
+        self._copier = onnxruntime.InferenceSession(COPY, providers=[provider])
+
+    @property
+    def address(self) -> int:
+        """Where the block begins."""
+        return self._block.data_ptr()
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy one row into another."""
+        binding = self._copier.io_binding()
+        shape = (self._row_bytes // 4,)
+        for (_, origin), (_, goal) in zip(
+            self.pointers(source), self.pointers(target), strict=True
+        ):
+            binding.bind_input("x", self.device, 0, np.float32, shape, origin)
+            binding.bind_output("y", self.device, 0, np.float32, shape, goal)
+            self._copier.run_with_iobinding(binding)
+
+    def clear(self, row: int) -> None:
+        """Zero a row."""
+        self.copy(self.shape[2] - 1, row, 0)
