@@ -10,6 +10,7 @@ from backends.card import Card, describe
 from backends.model_directory import GRAPH, TOKENIZER, verify_model
 from backends.onnx_engine.decoder import Decoder
 from backends.onnx_engine.detokenizer import TokenBytes
+from backends.onnx_engine.devices import choose_provider, tell_if_cuda_failed
 from backends.onnx_engine.scheduler import Scheduler
 from backends.onnx_engine.texts import Request
 from backends.options import refuse_unknown, whole_number
@@ -27,7 +28,7 @@ async def open_backend(spec: ModelSpec) -> "OnnxBackend":
 
 
 def _open(spec: ModelSpec) -> "OnnxBackend":
-    refuse_unknown(spec, ("slots", "threads", "kept"))
+    refuse_unknown(spec, ("slots", "threads", "kept", "device"))
     slots = whole_number(spec, "slots", SLOTS, 1, 1024)
     threads = whole_number(spec, "threads", 0, 0, 1024)
     kept = whole_number(spec, "kept", KEPT, 0, 1024)
@@ -35,13 +36,15 @@ def _open(spec: ModelSpec) -> "OnnxBackend":
         raise BackendError(f"The model {spec.name} needs a path: the model directory to serve.")
     card = verify_model(spec.path)
     tokenizer = _load_tokenizer(spec.path / TOKENIZER, card)
+    provider = choose_provider(spec.options.get("device", "auto"), spec.name, card.precision)
     try:
-        decoder = Decoder(spec.path / GRAPH, card.architecture, slots, threads, kept)
+        decoder = Decoder(spec.path / GRAPH, card.architecture, slots, threads, kept, provider)
     except MemoryError:
         raise BackendError(
             f"There is not enough memory for {slots} slots and {kept} kept texts of the model "
             f"{spec.name}: use fewer."
         ) from None
+    tell_if_cuda_failed(spec.name, provider=provider, on_cpu=decoder.on_cpu)
     return OnnxBackend(spec.name, card, tokenizer, decoder)
 
 

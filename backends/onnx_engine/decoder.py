@@ -16,31 +16,44 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from backends.model_directory import Architecture
+from backends.onnx_engine.cache import Cache, DeviceCache, HostCache
 from backends.vocabulary import BackendError
 
 Floats = NDArray[np.float32]
+CPU = "CPUExecutionProvider"
 
 
 class Decoder:
     """A session of ONNX Runtime together with its key/value cache. Not for several threads."""
 
     def __init__(
-        self, graph: Path, sizes: Architecture, slots: int, threads: int, kept: int = 0
+        self,
+        graph: Path,
+        sizes: Architecture,
+        slots: int,
+        threads: int,
+        kept: int = 0,
+        provider: str = CPU,
     ) -> None:
         """Load the graph; `threads` 0 takes all cores. Raises `BackendError` if it cannot run.
 
-        `kept` more rows of the cache follow the slots: no text is decoded there.
+        `kept` more rows of the cache follow the slots: no text is decoded there. Where ONNX
+        Runtime cannot use the provider, the CPU is used and `on_cpu` says so.
         """
         self.slots = slots
         self.kept = kept
         self.sizes = sizes
         self.graph_bytes = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
         """Size of the graph and its weights."""
-        self._session = _open_session(graph, threads)
+        self._session = open_session(graph, threads, provider)
+        self.on_cpu = self._session.get_providers()[0] == CPU
+        carrier, self._element = _numbers(self._session, graph)
         rows = slots + kept
-        shape = (sizes.layers, 2, rows, sizes.cached_heads, sizes.context, sizes.head_width)
-        # Zeros, because even masked positions must hold numbers; untouched pages cost nothing.
-        self._cache = np.zeros(shape, _cache_type(self._session, graph))
+        self._cache: Cache = (
+            HostCache(sizes, rows, carrier)
+            if self.on_cpu
+            else DeviceCache(sizes, rows, carrier, "cuda", provider)
+        )
         self._buffers = _Buffers(slots, sizes)
         self._steps: dict[int, onnxruntime.IOBinding] = {}
         self._probe(graph)
@@ -77,12 +90,12 @@ class Decoder:
         return buffers.logits[:width]
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` tokens of one slot into another."""
-        self._cache[:, :, target, :, :length] = self._cache[:, :, source, :, :length]
+        """Copy the first `length` tokens of one row into another."""
+        self._cache.copy(source, target, length)
 
-    def clear(self, slot: int) -> None:
-        """Zero a slot whose numbers went bad."""
-        self._cache[:, :, slot] = 0
+    def clear(self, row: int) -> None:
+        """Zero a row whose numbers went bad."""
+        self._cache.clear(row)
 
     def _read(
         self, slot: int, tokens: NDArray[np.int64], start: int, rows: NDArray[np.int64]
@@ -101,29 +114,28 @@ class Decoder:
         for name, value in inputs.items():
             _bind(binding.bind_input, name, value)
         _bind(binding.bind_output, "logits", logits)
-        self._bind_cache(binding, slice(slot, slot + 1))
+        self._bind_cache(binding, slot, 1)
         self._run(binding)
         return logits
 
     def _bind_step(self, width: int) -> onnxruntime.IOBinding:
         """Bind the step of the first `width` slots; all its memory stays where it is."""
         binding, buffers = self._session.io_binding(), self._buffers
-        _bind(binding.bind_input, "input_ids", buffers.tokens[:width, None])
-        _bind(binding.bind_input, "position_ids", buffers.positions[:width, None])
-        _bind(binding.bind_input, "seqlens_k", buffers.last[:width])
-        _bind(binding.bind_input, "total_sequence_length", buffers.longest)
-        _bind(binding.bind_input, "logit_rows", buffers.rows[:width])
+        for name, value in buffers.inputs(width):
+            _bind(binding.bind_input, name, value)
         _bind(binding.bind_output, "logits", buffers.logits[:width])
-        self._bind_cache(binding, slice(0, width))
-        self._steps[width] = binding
+        self._bind_cache(binding, 0, width)
+        # Another device gets a copy of the inputs when they are bound: then bind them every time.
+        if self.on_cpu:
+            self._steps[width] = binding
         return binding
 
-    def _bind_cache(self, binding: onnxruntime.IOBinding, slots: slice) -> None:
-        for layer in range(self.sizes.layers):
-            for which, what in enumerate(("key", "value")):
-                memory = self._cache[layer, which, slots]
-                _bind(binding.bind_input, f"past_{what}_{layer}", memory)
-                _bind(binding.bind_output, f"present_{what}_{layer}", memory)
+    def _bind_cache(self, binding: onnxruntime.IOBinding, row: int, count: int) -> None:
+        shape = (count, *self._cache.shape[3:])
+        for name, address in self._cache.pointers(row):
+            place = (self._cache.device, 0, self._element, shape, address)
+            binding.bind_input(f"past_{name}", *place)
+            binding.bind_output(f"present_{name}", *place)
 
     def _run(self, binding: onnxruntime.IOBinding) -> None:
         self._session.run_with_iobinding(binding)
@@ -148,9 +160,24 @@ class _Buffers:
         self.rows = np.arange(slots)
         self.logits = np.zeros((slots, sizes.vocabulary), np.float32)
 
+    def inputs(self, width: int) -> list[tuple[str, NDArray[Any]]]:
+        """Return the graph's inputs for the first `width` slots, by name."""
+        return [
+            ("input_ids", self.tokens[:width, None]),
+            ("position_ids", self.positions[:width, None]),
+            ("seqlens_k", self.last[:width]),
+            ("total_sequence_length", self.longest),
+            ("logit_rows", self.rows[:width]),
+        ]
 
-def _cache_type(session: onnxruntime.InferenceSession, graph: Path) -> type[np.floating[Any]]:
-    types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+def _numbers(session: onnxruntime.InferenceSession, graph: Path) -> tuple[type[np.generic], int]:
+    """Return a NumPy type as wide as the cache's numbers, and ONNX's number for their type."""
+    types = {
+        "tensor(float)": (np.float32, 1),
+        "tensor(float16)": (np.float16, 10),
+        "tensor(bfloat16)": (np.uint16, 16),
+    }
     found = {one.type for one in session.get_inputs() if one.name.startswith("past_")}
     if len(found) == 1 and (only := found.pop()) in types:
         return types[only]
@@ -164,7 +191,8 @@ def _unfit(graph: Path) -> BackendError:
     )
 
 
-def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(graph: Path, threads: int, provider: str) -> onnxruntime.InferenceSession:
+    """Load a graph. Raises `BackendError` where ONNX Runtime cannot."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _own_cores()
     options.log_severity_level = 3
@@ -172,17 +200,19 @@ def _open_session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     if _int8_overflows():
         options.add_session_config_entry("session.x64quantprecision", "1")
+    providers = list(dict.fromkeys((provider, CPU)))
     try:
         # ONNX Runtime turns denormals off in the thread that opens a process's first session, and
         # for good: not in a thread that computes other things too.
         with ThreadPoolExecutor(max_workers=1) as opener:
             return opener.submit(
-                onnxruntime.InferenceSession, graph, options, providers=["CPUExecutionProvider"]
+                onnxruntime.InferenceSession, graph, options, providers=providers
             ).result()
     # ONNX Runtime raises classes of its own without a common base but Exception.
     except Exception as error:
         raise BackendError(
-            f"ONNX Runtime cannot load the model {graph.parent.name}: export it again."
+            f"ONNX Runtime cannot load the model {graph.parent.name} here: export it again, in a "
+            "precision that this machine can compute."
         ) from error
 
 

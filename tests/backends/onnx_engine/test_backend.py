@@ -3,6 +3,7 @@ import random
 import shutil
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -254,19 +255,20 @@ async def test_texts_kept_for_reuse_never_change_a_seeded_text(tmp_path: Path):
         assert backend.load().prefix_cache_hits > 0
 
 
-@pytest.mark.parametrize("words", [("e",), ("What", "yo"), ("E", "ROMEO", "the")])
 @pytest.mark.parametrize("temperature", [0, 1])
-async def test_a_banned_word_never_comes_to_stand_in_a_text(
-    words: tuple[str, ...], temperature: float, tiny_model: Path
-):
+async def test_a_banned_word_never_comes_to_stand_in_a_text(temperature: float, tiny_model: Path):
     async with engine(tiny_model) as backend:
-        sampling = Sampling(temperature=temperature, bad_words=words, max_tokens=60)
-        for whole in await read(backend, Prompt("What would y", sampling, n=8)):
-            text = ("y" + whole.text).casefold()
-            assert not any(word.casefold() in text for word in words)
-        free = Sampling(temperature=1, max_tokens=60)
-        texts = [whole.text.casefold() for whole in await read(backend, Prompt("What", free, n=8))]
-        assert any(word.casefold() in text for word in words for text in texts)
+        for seed in range(6):
+            free = Sampling(temperature=temperature, seed=seed, max_tokens=60)
+            [whole] = await read(backend, Prompt("What would y", free))
+            found = {whole.text[start : start + 3].swapcase() for start in range(0, 40, 9)}
+            for word in (word for word in found if word.strip()):
+                banned = replace(free, bad_words=(word, "yo"))
+                [other] = await read(backend, Prompt("What would y", banned))
+                text = ("y" + other.text).casefold()
+                assert word.casefold() in whole.text.casefold()
+                assert word.casefold() not in text
+                assert "yo" not in text
 
 
 async def test_a_text_to_which_every_token_is_banned_ends(
