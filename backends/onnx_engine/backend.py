@@ -1,6 +1,7 @@
 """The engine as a backend: a model directory served to the event loop."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from backends.onnx_engine.scheduler import Scheduler
 from backends.onnx_engine.texts import Request
 from backends.options import refuse_unknown, whole_number
 from backends.vocabulary import BackendError, Chunk, Load, ModelInfo, ModelSpec, Prompt
+
+log = logging.getLogger(__name__)
 
 SLOTS = 8
 """Texts written at once unless the config says otherwise."""
@@ -45,7 +48,9 @@ def _open(spec: ModelSpec) -> "OnnxBackend":
             f"{spec.name}: use fewer."
         ) from None
     tell_if_cuda_failed(spec.name, provider=provider, on_cpu=decoder.on_cpu)
-    return OnnxBackend(spec.name, card, tokenizer, decoder)
+    backend = OnnxBackend(spec.name, card, tokenizer, decoder)
+    log.info("model %s: %s", spec.name, backend.info().details["Memory"])
+    return backend
 
 
 def _load_tokenizer(path: Path, card: Card) -> Tokenizer:
