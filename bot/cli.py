@@ -1,4 +1,4 @@
-"""The bot's commands: `run`, `chat`, `demo` and `doctor`.
+"""The bot's commands: `run`, `chat`, `demo`, `doctor` and `status`.
 
 Imports are made inside the commands, so that `--help` answers at once.
 """
@@ -71,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor = _add_command(add, "doctor", _doctor, "check config, tokens, plugins and models")
     _add_config(doctor, Path("config.toml"))
     doctor.epilog = "Example: python -m bot doctor --config config.toml"
+    status = _add_command(add, "status", _status, "tell how the bot that runs with a config is")
+    _add_config(status, Path("config.toml"))
+    status.add_argument("--json", action="store_true", help="tell it as JSON, for programs")
+    status.epilog = "Example: python -m bot status --config config.toml"
     return parser
 
 
@@ -118,6 +122,7 @@ async def _demo(given: argparse.Namespace) -> int:
 async def _serve(loaded: "Loaded") -> int:
     from bot.config_file import secrets_of
     from bot.core import open_core
+    from bot.health import telling_health
     from bot.logs import start_log
     from bot.platforms import enabled_platforms
     from bot.service import serve
@@ -128,7 +133,8 @@ async def _serve(loaded: "Loaded") -> int:
         platforms = list(enabled_platforms(core))
         announcing = asyncio.create_task(_announce(platforms))
         try:
-            await serve(platforms, core.router, config.limits.shutdown)
+            async with telling_health(core, platforms):
+                await serve(platforms, core.router, config.limits.shutdown)
         finally:
             announcing.cancel()
     return OK
@@ -190,3 +196,12 @@ async def _doctor(given: argparse.Namespace) -> int:
         print(finding, flush=True)  # noqa: T201 - the result
         well = well and finding.fine
     return OK if well else FAILED
+
+
+async def _status(given: argparse.Namespace) -> int:
+    from bot.config_file import load_config
+    from bot.status import ask_status, show
+
+    status = await ask_status(load_config(given.config).config)
+    print(status.model_dump_json(indent=2) if given.json else show(status))  # noqa: T201 - the result
+    return OK

@@ -113,16 +113,42 @@ class LimitsConfig(Section):
     """`[limits]`: what the bot does at once, and for how long."""
 
     concurrent: Annotated[StrictInt, Field(ge=1)] = Field(
-        default=8, description="How many prompts are written at the same time."
+        default=8, description="How many prompts each model writes at the same time."
     )
     waiting: Annotated[StrictInt, Field(ge=0)] = Field(
-        default=64, description="How many more may wait; beyond that the bot says it is busy."
+        default=64,
+        description="How many more may wait for each model; beyond that the bot says it is busy.",
     )
     deadline: Annotated[float, Field(strict=True, gt=0)] = Field(
-        default=300, description="Seconds after which an unfinished answer is stopped."
+        default=300,
+        description="Seconds after which an unfinished answer is stopped, waiting included.",
+    )
+    memory_mb: Annotated[StrictInt, Field(ge=0)] = Field(
+        default=0,
+        description="The most megabytes that open models hold together; 0 is no limit. "
+        "Models that nobody uses are closed for others, the least recently used first.",
+    )
+    unload_after: Annotated[float, Field(strict=True, ge=0)] = Field(
+        default=0, description="Seconds after which a model that nobody uses is closed; 0 is never."
     )
     shutdown: Annotated[float, Field(strict=True, ge=0)] = Field(
         default=25, description="Seconds that running answers get to finish when the bot stops."
+    )
+
+
+class HealthConfig(Section):
+    """`[health]`: how the bot is, for supervisors, Prometheus and `python -m bot status`."""
+
+    enabled: StrictBool = Field(
+        default=True, description="Whether to tell how the bot is: /livez, /readyz, /metrics."
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="The address to listen on; it needs no token, so keep it to this machine.",
+    )
+    port: Port = Field(
+        default=9464,
+        description="The port to listen on; each bot on a machine needs one of its own.",
     )
 
 
@@ -165,4 +191,5 @@ class Config(Section):
     discord: DiscordConfig = Field(default=DiscordConfig(), description="Discord.")
     slack: SlackConfig = Field(default=SlackConfig(), description="Slack.")
     limits: LimitsConfig = Field(default=LimitsConfig(), description="How much at once.")
+    health: HealthConfig = Field(default=HealthConfig(), description="How the bot is.")
     log: LogConfig = Field(default=LogConfig(), description="The log.")

@@ -58,6 +58,11 @@ class ConsoleSurface:
         """A terminal counts nothing."""
         return len(text)
 
+    async def notice(self, text: str) -> None:
+        """Tell it beside the texts where somebody looks; a pipe is not to be told."""
+        if self.errors.isatty():
+            print(text, file=self.errors, flush=True)
+
     async def post(self, text: str) -> object:
         """Begin a text on a line of its own."""
         self._end_line()

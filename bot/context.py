@@ -1,12 +1,15 @@
 """What a running command is given, and the way of a prompt through filters, line and model."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from backends import Chunk, Prompt, UserError, Value
+from backends import Backend, Chunk, Prompt, UserError, Value
 from bot.cooldown import Cooldowns
+from bot.metrics import Metrics
 from bot.models import ModelPool
-from bot.waiting_line import WaitingLine
+from bot.notices import Tell, notices, standing
+from bot.waiting_line import Lines, whose
 from plugins.closing import closing
 from plugins.registry import Registry
 from plugins.vocabulary import Command, Request, Settings
@@ -18,8 +21,9 @@ class Workshop:
 
     registry: Registry
     models: ModelPool
-    line: WaitingLine
+    lines: Lines
     cooldowns: Cooldowns
+    metrics: Metrics
 
 
 @dataclass(slots=True)
@@ -31,6 +35,8 @@ class RunningCommand:
     settings: Settings
     commands: Sequence[Command]
     shop: Workshop
+    tell: Tell
+    """Shows the asker where the request stands, until text comes."""
     _streams: list[AsyncIterator[Chunk]] = field(default_factory=list[AsyncIterator[Chunk]])
     _cooling: bool = False
 
@@ -62,16 +68,27 @@ class RunningCommand:
                 prompt = one.before(prompt, self.request)
         await self.shop.models.check(model)
         # Who is turned away has not had a text, so the cooldown must not begin.
-        self.shop.line.check_room()
+        self.shop.lines.of(model).check_room(whose(self.request))
         self._cool_down()
+        asked = self.shop.metrics.clock()
         async with (
-            self.shop.line.place(),
-            self.shop.models.use(model) as backend,
+            self._turn(model) as backend,
             closing(backend.generate(prompt)) as written,
-            closing(self._filtered(written)) as chunks,
+            closing(self.shop.metrics.watch(model, written, asked)) as watched,
+            closing(self._filtered(watched)) as chunks,
         ):
             async for chunk in chunks:
                 yield chunk
+
+    @asynccontextmanager
+    async def _turn(self, model: str) -> AsyncGenerator[Backend]:
+        """A place at a model after those before it, and the model in memory."""
+        async with AsyncExitStack() as stack:
+            ticket = stack.enter_context(self.shop.lines.of(model).join(whose(self.request)))
+            async with notices(self.tell, lambda: standing(ticket, model)):
+                await ticket.turn()
+                backend = await stack.enter_async_context(self.shop.models.use(model))
+            yield backend
 
     def _filtered(self, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
         for one in self.shop.registry.filters:

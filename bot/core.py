@@ -10,11 +10,13 @@ from bot.config import Config
 from bot.context import Workshop
 from bot.cooldown import Cooldowns
 from bot.data_dir import DATABASE, data_directory
+from bot.memory import MB
+from bot.metrics import Metrics
 from bot.models import ModelPool
 from bot.router import Router
 from bot.settings import SettingsBook
 from bot.store import Store, open_store
-from bot.waiting_line import WaitingLine
+from bot.waiting_line import Lines
 from plugins.registry import Lifecycle, Registry
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,8 @@ class Core:
     settings: SettingsBook
     """`settings.at(request)` tells what counts in a place."""
     router: Router
+    lines: Lines
+    metrics: Metrics
 
 
 @asynccontextmanager
@@ -53,13 +57,26 @@ async def open_core(config: Config, registry: Registry) -> AsyncGenerator[Core]:
 
 
 def _build(config: Config, registry: Registry, store: Store) -> Core:
-    limits = config.limits
-    models = ModelPool(config.models_dir, config.models, registry.backends)
-    line = WaitingLine(limits.concurrent, limits.waiting)
-    shop = Workshop(registry, models, line, Cooldowns())
+    models = make_pool(config, registry)
+    lines = Lines(config.limits.concurrent, config.limits.waiting)
+    metrics = Metrics(lines, models)
+    shop = Workshop(registry, models, lines, Cooldowns(), metrics)
     declared = {setting.name: setting for setting in registry.settings}
     book = SettingsBook(declared, config, store, models)
-    return Core(config, registry, store, models, book, Router(shop, book, store, limits))
+    router = Router(shop, book, store, config.limits)
+    return Core(config, registry, store, models, book, router, lines, metrics)
+
+
+def make_pool(config: Config, registry: Registry) -> ModelPool:
+    """The models of a configuration, none of them open yet."""
+    limits = config.limits
+    return ModelPool(
+        config.models_dir,
+        config.models,
+        registry.backends,
+        memory=limits.memory_mb * MB,
+        unload_after=limits.unload_after,
+    )
 
 
 async def _call(plugin: str, hook: str, function: Lifecycle | None) -> None:

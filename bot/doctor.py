@@ -7,8 +7,8 @@ from pathlib import Path
 from backends import UserError
 from bot.config import Config
 from bot.config_file import Loaded, secrets_of
+from bot.core import make_pool
 from bot.data_dir import DATABASE, data_directory
-from bot.models import ModelPool
 from bot.store import open_store
 from plugins.registry import Registry
 
@@ -57,7 +57,7 @@ async def _database(config: Config) -> Finding:
 
 
 async def _models(config: Config, registry: Registry) -> AsyncIterator[Finding]:
-    pool = ModelPool(config.models_dir, config.models, registry.backends)
+    pool = make_pool(config, registry)
     try:
         names = await pool.names()
         if not names:

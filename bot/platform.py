@@ -51,6 +51,14 @@ class Surface(Protocol):
         """Longer answers become a file after this many messages."""
         ...
 
+    async def notice(self, text: str) -> None:
+        """Show a passing line to the asker who waits, or replace the one before.
+
+        It is no part of the answer: the first `post`, `refuse` or `done` takes its place. A surface
+        without a way to take it back shows none.
+        """
+        ...
+
     async def post(self, text: str) -> object:
         """Show a new message; the handle that `edit` takes is returned. Nothing in it pings."""
         ...

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 _LAST_WORDS = 3.0
 """Seconds that stopped calls get to tell their readers."""
 
+_PATIENCE = 30.0
+"""Seconds that a surface gets to show a refusal, and to clean up."""
+
 
 class Router:
     """Runs calls (`bot.platform.Dispatcher`)."""
@@ -52,6 +55,11 @@ class Router:
     def busy(self) -> bool:
         """Whether calls are running."""
         return bool(self._running)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the bot is stopping and takes no new calls."""
+        return self._closing
 
     async def dispatch(self, call: Call, surface: Surface) -> None:
         """Run a call to its end. Every exception but cancellation becomes a sentence."""
@@ -114,18 +122,21 @@ class Router:
             raise UserError(f"/{command.name} is for admins. Ask one of them.")
         options = parse_options(command, call.options)
         settings = await self._book.at(request, given_settings(command, options))
-        context = RunningCommand(request, options, settings, self._commands, self._shop)
         footer = str(settings.value("footer")) if command.takes_settings else ""
+        writer = ReplyWriter(surface, footer)
+        context = RunningCommand(
+            request, options, settings, self._commands, self._shop, writer.notice
+        )
         async with aclosing(context):
-            await ReplyWriter(surface, footer).write(command.run(context))
+            await writer.write(command.run(context))
 
     def _sentence(self, error: Exception, deadline: asyncio.Timeout) -> str:
         if deadline.expired() and isinstance(error, TimeoutError):
             if self._closing:
                 return "The bot is stopping and could not finish this. Ask again in a minute."
             return (
-                f"This took longer than {self._limits.deadline:g} s and was stopped. "
-                "Ask for fewer or shorter texts."
+                f"This took longer than {self._limits.deadline:g} s, waiting included, and was "
+                "stopped. Ask for fewer or shorter texts, or when the bot is less busy."
             )
         reference = secrets.token_hex(4)
         log.error("reference %s", reference, exc_info=error)
@@ -136,12 +147,14 @@ class Router:
 
     async def _refuse(self, surface: Surface, sentence: str) -> None:
         try:
-            await surface.refuse(sentence)
+            async with asyncio.timeout(_PATIENCE):
+                await surface.refuse(sentence)
         except Exception:
             log.exception("a refusal could not be shown")
 
     async def _done(self, surface: Surface) -> None:
         try:
-            await surface.done()
+            async with asyncio.timeout(_PATIENCE):
+                await surface.done()
         except Exception:
             log.exception("an answer could not be ended")

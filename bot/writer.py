@@ -21,6 +21,9 @@ DELIMITER = f"\n{'=' * 20}\n"
 _LAST_EDITS = 3
 """How often the last edit of a message is tried."""
 
+_AHEAD = 1_000_000
+"""So many characters are taken while the surface is still busy with earlier ones."""
+
 _FAREWELL = 5.0
 """Seconds to show what was written when the call is cancelled."""
 
@@ -72,8 +75,9 @@ class ReplyWriter:
     """Writes one answer on one surface.
 
     Text is taken as fast as it comes and shown by a task of its own: the first of it at once, more
-    of it at the surface's pace. After `surface.max_messages` messages no more are begun, and the
-    whole answer follows as a file.
+    of it at the surface's pace. Where the surface takes nothing at all, no more is taken either
+    after a while. After `surface.max_messages` messages no more are begun, and the whole answer
+    follows as a file.
     """
 
     def __init__(self, surface: Surface, footer: str = "") -> None:
@@ -82,6 +86,16 @@ class ReplyWriter:
         self._texts: dict[int, _Text] = {}
         self._news = asyncio.Event()
         self._ended = False
+        self._notice = ""
+        self._taken = 0
+        self._offered = 0
+        """Of the characters taken, how many the surface has had its chance to show."""
+        self._offer = asyncio.Event()
+
+    def notice(self, text: str) -> None:
+        """Show a passing line soon, unless text comes first, which takes its place."""
+        self._notice = text
+        self._news.set()
 
     async def write(self, pieces: AsyncIterator[Piece]) -> None:
         """Show all pieces; close their generator whatever happens.
@@ -91,10 +105,12 @@ class ReplyWriter:
         where there is nothing to show.
         """
         shower = asyncio.create_task(self._show_as_it_comes())
+        shower.add_done_callback(lambda _: self._offer.set())
         try:
             async with closing(pieces) as stream:
                 async for piece in stream:
                     self._take(piece)
+                    await self._until_offered(shower)
                     if shower.done():
                         break
         except BaseException:
@@ -107,8 +123,15 @@ class ReplyWriter:
 
     def _take(self, piece: Piece) -> None:
         if piece.text:
+            self._taken += len(piece.text)
             self._texts.setdefault(piece.part, _Text()).add(piece.text, self._surface)
             self._news.set()
+
+    async def _until_offered(self, shower: asyncio.Task[None]) -> None:
+        """Wait while too much of what was taken is more than the surface has come to."""
+        while self._taken - self._offered > _AHEAD and not shower.done():
+            self._offer.clear()
+            await self._offer.wait()
 
     async def _end(self, shower: asyncio.Task[None], patience: float | None = None) -> None:
         self._ended = True
@@ -141,8 +164,11 @@ class ReplyWriter:
             await self._news.wait()
             await self._wait_until_due(due)
             self._news.clear()
+            taken = self._taken
             if not self._ended and await self._show():
                 due = clock.time() + self._surface.pace
+            self._offered = taken
+            self._offer.set()
         await self._show(last=True)
         if self._overflows:
             await self._surface.attach(FILE, self._file())
@@ -157,7 +183,7 @@ class ReplyWriter:
 
     async def _show(self, *, last: bool = False) -> bool:
         """Bring every message up to date; true where any changed."""
-        changed = False
+        changed = await self._show_notice()
         for message in self._messages[: self._surface.max_messages]:
             # The text goes on growing while the surface is awaited.
             wanted = message.wanted
@@ -170,6 +196,17 @@ class ReplyWriter:
             elif await self._edit(message, wanted, attempts=_LAST_EDITS if last else 1):
                 message.shown = wanted
         return changed
+
+    async def _show_notice(self) -> bool:
+        """Show the newest notice, where there is one and no text; it may fail, the answer not."""
+        notice, self._notice = self._notice, ""
+        if not notice or self._ended or self._messages:
+            return False
+        try:
+            await self._surface.notice(notice)
+        except Exception as error:
+            log.warning("a notice could not be shown: %r", error)
+        return True
 
     async def _edit(self, message: _Message, wanted: str, attempts: int) -> bool:
         """Edit, and live with a failure: the next edit brings the text, or the log tells."""

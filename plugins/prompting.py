@@ -29,12 +29,15 @@ def build_prompt(settings: Settings, text: str, seed: int | None = None) -> Prom
 def build_sampling(settings: Settings, seed: int | None = None) -> Sampling:
     """Take the numbers of `Sampling` from the settings; `truncate` becomes a stop string."""
     truncate = str(settings.value("truncate"))
+    banned = [word.strip() for word in str(settings.value("banned_words")).split(",")]
     return Sampling(
         temperature=float(settings.value("temperature")),
         top_k=int(settings.value("top_k")),
         top_p=float(settings.value("top_p")),
         min_p=float(settings.value("min_p")),
         repetition_penalty=float(settings.value("repetition_penalty")),
+        presence_penalty=float(settings.value("presence_penalty")),
+        bad_words=tuple(word for word in banned if word),
         max_tokens=int(settings.value("max_tokens")),
         stop=(truncate,) if truncate else (),
         seed=seed,

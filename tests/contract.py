@@ -22,8 +22,10 @@ from typing import Protocol
 import pytest
 
 from bot.platform import Call, Dispatcher, Surface
+from plugins.loader import load_plugins
 from plugins.vocabulary import Command, Request
 from tests.core import running_core
+from tests.fakes.dispatcher import FakeDispatcher
 from tests.waiting import until
 
 
@@ -274,6 +276,29 @@ class PlatformContract:
         assert len(message.versions) > 2
         assert all(text.startswith(version.split()[0]) for version in message.versions)
         assert message.versions[-1].split() == text.split()
+
+    @pytest.mark.parametrize("ending", ["text", "refusal", "nothing"])
+    async def test_a_notice_to_one_who_waits_gives_way_to_the_answer(self, ending: str) -> None:
+        last: list[Surface] = []
+
+        async def answer(call: Call, surface: Surface) -> None:
+            await surface.notice("You are number 2 in the line.")
+            await surface.notice("You are number 1 in the line.")
+            if ending == "text":
+                message = await surface.post("one")
+                await surface.edit(message, "one two")
+            elif ending == "refusal":
+                await surface.refuse("That cannot be done.")
+            await surface.done()
+            last.append(surface)
+
+        watched = Watched(FakeDispatcher(load_plugins().commands, answer))
+        async with self.start(watched) as driver:
+            await driver.call("generate", {"text": "x"})
+            await watched.quiet(1)
+            shown = {"text": "one two", "refusal": "That cannot be done.", "nothing": ""}[ending]
+            await until(lambda: " ".join(words(driver.seen())) == shown, "what was shown last")
+            assert len(last) == 1, "no notice may break an answer"
 
     async def test_nothing_at_all_to_show_ends_in_a_sentence(self, scene: Scene) -> None:
         messages = await scene.answer("generate", text="")

@@ -52,6 +52,11 @@ class InteractionSurface(DiscordSurface):
         self._deferred = True
         """Whether the placeholder ("… is thinking") still stands."""
 
+    async def notice(self, text: str) -> None:
+        """Say it in the placeholder, which goes on standing for the answer."""
+        if self._deferred and not self._interaction.is_expired():
+            await self._interaction.edit_original_response(content=text)
+
     async def post(self, text: str) -> discord.Message:
         """Fill the placeholder first, then send follow-ups."""
         if (channel := self._beyond_token()) is not None:
@@ -125,9 +130,23 @@ class MessageSurface(DiscordSurface):
         super().__init__(pace)
         self._message = message
         self._replied = False
+        self._notice: discord.Message | None = None
+
+    async def notice(self, text: str) -> None:
+        """Reply with it, or say it in the notice before."""
+        if self._notice is None:
+            self._notice = await self._send(text)
+        else:
+            await self._notice.edit(content=text)
 
     async def post(self, text: str) -> discord.Message:
-        """Send a message."""
+        """Send a message; the first takes the notice's place."""
+        if (notice := self._notice) is None:
+            return await self._send(text)
+        self._notice = None
+        return await notice.edit(content=text)
+
+    async def _send(self, text: str) -> discord.Message:
         channel = self._message.channel
         if self._replied:
             return await channel.send(text)
@@ -150,7 +169,9 @@ class MessageSurface(DiscordSurface):
         await self.post(sentence)
 
     async def done(self) -> None:
-        """Nothing to take away: the typing sign ends by itself."""
+        """Take away a notice that nothing has followed; the typing sign ends by itself."""
+        if self._notice is not None:
+            await self._notice.delete()
 
 
 def _file(filename: str, text: str) -> discord.File:

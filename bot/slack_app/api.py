@@ -96,6 +96,10 @@ class Api:
             channel=place.channel, ts=ts, text=to_slack(text), **_AS_TEXT
         )
 
+    async def delete(self, place: Place, ts: str) -> None:
+        """Take a message of the bot's away."""
+        await self._client.chat_delete(channel=place.channel, ts=ts)
+
     async def whisper(self, place: Place, text: str) -> None:
         """Show a message to the asker alone, where the bot is a member."""
         async with _readable():

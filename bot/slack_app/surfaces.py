@@ -46,9 +46,23 @@ class SlackSurface:
 class ChannelSurface(SlackSurface):
     """Everybody in the channel or thread reads along while the text is written."""
 
+    _notice: str | None = None
+    """The timestamp of a notice that stands."""
+
+    async def notice(self, text: str) -> None:
+        """Send it as a message, or say it in the notice before."""
+        if self._notice is None:
+            self._notice = await self._api.post(self._place, text)
+        else:
+            await self._api.edit(self._place, self._notice, text)
+
     async def post(self, text: str) -> str:
-        """Send a message; its timestamp is its handle."""
-        return await self._api.post(self._place, text)
+        """Send a message, the first in the notice's place; its timestamp is its handle."""
+        if (notice := self._notice) is None:
+            return await self._api.post(self._place, text)
+        self._notice = None
+        await self._api.edit(self._place, notice, text)
+        return notice
 
     async def edit(self, message: object, text: str) -> None:
         """Replace the text of a message."""
@@ -58,8 +72,16 @@ class ChannelSurface(SlackSurface):
         """Share a text as a file."""
         await self._api.share(self._place, filename, text)
 
+    async def refuse(self, sentence: str) -> None:
+        """Take the notice away, and tell the asker alone."""
+        await self.done()
+        await super().refuse(sentence)
+
     async def done(self) -> None:
-        """Nothing to take away."""
+        """Take away a notice that nothing has followed."""
+        if (notice := self._notice) is not None:
+            self._notice = None
+            await self._api.delete(self._place, notice)
 
 
 class AskerSurface(SlackSurface):
@@ -68,6 +90,9 @@ class AskerSurface(SlackSurface):
     def __init__(self, api: Api, place: Place, whisper: Whisper | None) -> None:
         super().__init__(api, place, whisper, pace=0)
         self._drafts: dict[object, str] = {}
+
+    async def notice(self, text: str) -> None:
+        """Show none: what the asker alone sees can be neither edited nor taken back."""
 
     async def post(self, text: str) -> int:
         """Keep a message until the answer is complete; its number is its handle."""

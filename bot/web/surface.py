@@ -7,6 +7,7 @@ from typing import cast
 Event = dict[str, object]
 """One line of the stream, told apart by `type`:
 
+- `notice`: `text` stands for the answer until its first message or sentence appears;
 - `post`: message `message` (counted from 0) appears with `text`;
 - `append`: `text` is added to the end of `message`;
 - `edit`: `message` now reads `text`;
@@ -27,12 +28,18 @@ class WebSurface:
         self._texts: list[str] = []
         self._sent: list[str] = []
         self._notes: list[Event] = []
+        self._notice = ""
         self._changed = asyncio.Event()
         self._ended = False
 
     def length(self, text: str) -> int:
         """Count characters as Python does; the page has no rule of its own."""
         return len(text)
+
+    async def notice(self, text: str) -> None:
+        """Show a line in the place of the answer; the page takes it away when that begins."""
+        self._notice = text
+        self._changed.set()
 
     async def post(self, text: str) -> object:
         """Show a new message; the handle is its number."""
@@ -77,6 +84,9 @@ class WebSurface:
                 yield event
 
     def _news(self) -> Iterator[Event]:
+        notice, self._notice = self._notice, ""
+        if notice and not self._texts and not self._notes:
+            yield {"type": "notice", "text": notice}
         for number, text in enumerate(self._texts):
             if number == len(self._sent):
                 yield {"type": "post", "message": number, "text": text}

@@ -71,6 +71,14 @@ SETTINGS = (
     _number("top_p", "number", "Choose among the likeliest tokens reaching this share; 1 is all."),
     _number("min_p", "number", "Drop tokens below this share of the likeliest one; 0 keeps all."),
     _number("repetition_penalty", "number", "Above 1 avoids what was said already; 1 is off."),
+    _number("presence_penalty", "number", "Above 0 avoids what the text itself has; 0 is off."),
+    Setting(
+        name="banned_words",
+        kind="text",
+        help="What no text here may hold, in upper or lower case: words with commas between them.",
+        default="",
+        maximum=1000,
+    ),
     Setting(
         name="footer",
         kind="text",

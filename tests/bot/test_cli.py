@@ -81,7 +81,7 @@ def config(folder: Path, text: str = "") -> str:
     return str(folder / "config.toml")
 
 
-@pytest.mark.parametrize("command", ["", "run", "chat", "demo", "doctor"])
+@pytest.mark.parametrize("command", ["", "run", "chat", "demo", "doctor", "status"])
 def test_every_command_has_help_with_an_example(
     here: Path, capsys: pytest.CaptureFixture[str], command: str
 ):
@@ -101,7 +101,7 @@ def test_wrong_use_exits_with_2(here: Path, arguments: list[str]):
     assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["run", "chat", "doctor"])
+@pytest.mark.parametrize("command", ["run", "chat", "doctor", "status"])
 @pytest.mark.parametrize("text", ["colour = 1", "[web]\nport = 'x'", "[web"])
 def test_a_wrong_configuration_exits_with_78(
     here: Path, capsys: pytest.CaptureFixture[str], command: str, text: str
@@ -216,6 +216,22 @@ async def test_settings_of_a_bot_that_was_killed_are_there_again(tmp_path: Path)
     await process.communicate()
     done = await bot(tmp_path, "chat", "--config", path, typed="/settings show temperature\n")
     assert done.out == "temperature = 0.25 (channel)\n"
+
+
+async def test_a_bot_that_was_killed_is_started_again_and_tells_how_it_is(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    path = config(tmp_path, f"[web]\nenabled = true\nport = 0\n[health]\nport = {port}\n")
+    none = await bot(tmp_path, "status", "--config", path)
+    assert (none.code, none.out) == (1, "")
+    assert "No bot answers" in none.err
+    async with serving(tmp_path, "run", "--config", path) as process:
+        process.kill()
+        await process.wait()
+    async with serving(tmp_path, "run", "--config", path):
+        told = await bot(tmp_path, "status", "--config", path, "--json")
+    assert told.code == 0
+    assert json.loads(told.out)["platforms"] == {"web": True}
 
 
 class Screen:

@@ -8,6 +8,7 @@ import pytest
 from backends import Backend, BackendError, Chunk, ModelInfo, ModelSpec, Prompt, UserError
 from bot.config import ModelConfig
 from bot.models import ModelPool
+from tests.waiting import PATIENCE, until
 
 
 class CountedBackend:
@@ -33,13 +34,32 @@ class Shelf:
     def __init__(self, folder: Path, **configured: ModelConfig) -> None:
         self.folder = folder
         self.opened: list[CountedBackend] = []
+        self.attempts = 0
+        self.broken: Exception | None = None
+        """Raised by openings."""
+        self.gate = asyncio.Event()
+        """Openings wait for it."""
+        self.gate.set()
         self.pool = ModelPool(folder, configured, {"onnx": self.open})
 
     async def open(self, spec: ModelSpec) -> Backend:
+        self.attempts += 1
         await asyncio.sleep(0)
+        await self.gate.wait()
+        if self.broken:
+            raise self.broken
         backend = CountedBackend(spec)
         self.opened.append(backend)
         return backend
+
+    async def serving_another_than(self, before: Backend) -> None:
+        """Wait until new requests get another version."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                async with self.pool.use("one") as backend:
+                    if backend is not before:
+                        return
+                await asyncio.sleep(0)
 
     def put(self, name: str) -> None:
         """Put a model into the folder as the trainer does: a new directory under its name."""
@@ -69,14 +89,38 @@ async def test_a_model_is_opened_at_first_use_and_once_for_all(shelf: Shelf):
     assert len(shelf.opened) == 1
 
 
-async def test_a_changed_model_serves_new_requests_while_the_old_ends_its_own(shelf: Shelf):
+async def test_a_changed_model_takes_over_once_it_is_open_and_the_old_ends_its_own(shelf: Shelf):
     shelf.put("one")
     async with shelf.pool.use("one") as before:
         shelf.put("one")
-        async with shelf.pool.use("one") as after:
-            assert after is not before
+        shelf.gate.clear()
+        async with shelf.pool.use("one") as meanwhile:
+            assert meanwhile is before, "nobody waits for the new one"
+        shelf.gate.set()
+        await shelf.serving_another_than(before)
         assert [backend.closed for backend in shelf.opened] == [0, 0]
+    await until(lambda: shelf.opened[0].closed, "the old one is closed")
     assert [backend.closed for backend in shelf.opened] == [1, 0]
+
+
+async def test_a_new_version_that_cannot_be_opened_leaves_the_old_one_serving(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture
+):
+    shelf.put("one")
+    await shelf.pool.info("one")
+    shelf.broken = BackendError("Its graph is damaged: export it again.")
+    shelf.put("one")
+    await shelf.pool.info("one")
+    await until(lambda: "graph is damaged" in caplog.text, "the log tells")
+    async with shelf.pool.use("one") as backend:
+        assert backend is shelf.opened[0]
+    told = (await shelf.pool.info("one")).details["Newer version"]
+    assert told == "not in use. Its graph is damaged: export it again."
+    assert shelf.attempts == 2, "a version that was refused is not tried at every request"
+    shelf.broken = None
+    shelf.put("one")
+    await shelf.serving_another_than(shelf.opened[0])
+    assert "Newer version" not in (await shelf.pool.info("one")).details
 
 
 async def test_a_removed_model_vanishes_and_closes_when_its_last_request_ends(shelf: Shelf):
@@ -87,7 +131,7 @@ async def test_a_removed_model_vanishes_and_closes_when_its_last_request_ends(sh
         with pytest.raises(UserError, match="There is no model one"):
             await shelf.pool.info("one")
         assert shelf.opened[0].closed == 0
-    assert shelf.opened[0].closed == 1
+    await until(lambda: shelf.opened[0].closed, "it is closed")
 
 
 async def test_a_model_removed_while_it_opens_is_closed_after_its_one_request(tmp_path: Path):
@@ -108,6 +152,7 @@ async def test_a_model_removed_while_it_opens_is_closed_after_its_one_request(tm
         await pool.info("one")
     go_on.set()
     await asking
+    await until(lambda: shelf.opened[0].closed, "it is closed")
     assert [backend.closed for backend in shelf.opened] == [1]
 
 

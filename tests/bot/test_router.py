@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends import Backend, Chunk, ModelInfo, ModelSpec, Prompt, UserError
+from bot.fair_queue import Whose
 from bot.platform import Call
 from plugins.loader import load_plugins
 from plugins.registry import Plugin, Registry
@@ -133,13 +134,13 @@ async def test_cancelling_the_call_frees_its_work_and_place_and_keeps_what_was_w
 ):
     stuck = Stuck()
     config = {
-        "models": {"stuck": {"backend": "stuck"}, "echo": {"backend": "echo"}},
-        "settings": {"model": "echo", "include_prefix": False},
+        "models": {"stuck": {"backend": "stuck"}},
+        "settings": {"include_prefix": False},
         "limits": {"concurrent": 1, "waiting": 0},
     }
     async with running_core(tmp_path, config, with_plugin(backends={"stuck": stuck.open})) as core:
         surface = RecordingSurface()
-        call = Call(request=request(), command="generate", options={"model": "stuck"})
+        call = Call(request=request(), command="generate")
         running = asyncio.create_task(core.router.dispatch(call, surface))
         await stuck.writing.wait()
         refused = await ask(core, "generate", text="x")
@@ -147,9 +148,8 @@ async def test_cancelling_the_call_frees_its_work_and_place_and_keeps_what_was_w
         with pytest.raises(asyncio.CancelledError):
             await running
         assert stuck.freed.is_set()
-        served = await ask(core, "generate", text="x")
+        assert core.lines.of("stuck").running == 0
     assert "busy" in refused.refusals[0]
-    assert served.messages == ["x"]
     assert (surface.messages, surface.finished, surface.refusals) == (["word"], 1, [])
 
 
@@ -158,6 +158,105 @@ async def test_a_call_that_waits_gets_its_turn_when_the_one_before_ends(tmp_path
     async with running_core(tmp_path, {**ECHO, **limits}) as core:
         shown = await asyncio.gather(*(ask(core, "generate", text=f"t{n}") for n in range(5)))
     assert [one.messages for one in shown] == [[f"t{n}"] for n in range(5)]
+
+
+async def test_one_who_waits_is_told_the_position_which_gives_way_to_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("bot.notices.PATIENCE", 0.0)
+    monkeypatch.setattr("bot.notices.PAUSE", 0.0)
+    stuck = Stuck()
+    limits = {"limits": {"concurrent": 1}, "settings": {"include_prefix": False}}
+    config = {"models": {"stuck": {"backend": "stuck"}}, **limits}
+    async with running_core(tmp_path, config, with_plugin(backends={"stuck": stuck.open})) as core:
+        surfaces = [RecordingSurface() for _ in range(3)]
+        calls = [Call(request=request(), command="generate") for _ in surfaces]
+        running = [
+            asyncio.create_task(core.router.dispatch(call, surface))
+            for call, surface in zip(calls, surfaces, strict=True)
+        ]
+        await until(lambda: surfaces[2].notices, "the last one is told")
+        assert surfaces[2].notices == ["You are number 2 in the line."]
+        running[0].cancel()
+        await until(lambda: surfaces[1].messages, "the second one's text")
+        await until(lambda: len(surfaces[2].notices) > 1, "the last one is told anew")
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    assert surfaces[1].notices[0] == "You are number 1 in the line."
+    assert surfaces[1].messages == ["word"]
+    assert surfaces[2].notices[1] == "You are number 1 in the line."
+    assert surfaces[2].messages == []
+
+
+async def test_guilds_take_turns_in_the_line(tmp_path: Path):
+    limits = {"limits": {"concurrent": 1}}
+    order = list[str]()
+
+    async def from_guild(guild: str, number: int) -> None:
+        await ask(core, "generate", text="x", of=request(guild=guild, user=f"{number % 3}"))
+        order.append(guild)
+
+    async with running_core(tmp_path, {**ECHO, **limits}) as core:
+        with core.lines.of("echo").join(Whose("one", "before them")):
+            guilds = [*["big"] * 12, "small", "tiny"]
+            asked = [from_guild(guild, number) for number, guild in enumerate(guilds)]
+            answering = asyncio.gather(*asked)
+            await until(lambda: core.lines.of("echo").waiting == len(guilds), "all wait")
+        await answering
+    assert max(order.index("small"), order.index("tiny")) <= 4
+
+
+async def test_a_backend_that_stalls_costs_its_request_the_deadline_and_nothing_else(
+    tmp_path: Path,
+):
+    stuck = Stuck()
+    config = {
+        "models": {"stuck": {"backend": "stuck"}},
+        "settings": {"include_prefix": False},
+        "limits": {"deadline": 0.2},
+    }
+    async with running_core(tmp_path, config, with_plugin(backends={"stuck": stuck.open})) as core:
+        shown = await ask(core, "generate", text="x")
+        assert stuck.freed.is_set()
+        assert (core.lines.of("stuck").running, core.router.busy) == (0, False)
+    assert shown.messages == ["word"]
+    assert "longer than 0.2 s" in shown.refusals[0]
+
+
+async def test_a_model_that_never_opens_costs_its_request_the_deadline(tmp_path: Path):
+    async def never(spec: ModelSpec) -> Backend:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    config = {"models": {"never": {"backend": "never"}}, "limits": {"deadline": 0.1}}
+    async with running_core(tmp_path, config, with_plugin(backends={"never": never})) as core:
+        shown = await ask(core, "generate", text="x")
+        assert core.lines.of("never").running == 0
+    assert "longer than 0.1 s" in shown.refusals[0]
+
+
+async def test_a_surface_that_never_answers_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("bot.router._PATIENCE", 0.05)
+    monkeypatch.setattr("bot.writer._FAREWELL", 0.05)
+
+    class Silent(RecordingSurface):
+        async def post(self, text: str) -> object:
+            return await asyncio.Event().wait()
+
+        async def refuse(self, sentence: str) -> None:
+            await asyncio.Event().wait()
+
+        async def done(self) -> None:
+            await asyncio.Event().wait()
+
+    async with running_core(tmp_path, {**ECHO, "limits": {"deadline": 0.05}}) as core:
+        call = Call(request=request(), command="generate", options={"text": "x"})
+        await core.router.dispatch(call, Silent())
+        assert not core.router.busy
+        assert core.lines.of("echo").running == 0
 
 
 async def test_a_call_beyond_its_deadline_is_stopped_and_told(tmp_path: Path):

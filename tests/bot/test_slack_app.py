@@ -287,6 +287,22 @@ async def test_posts_and_edits_say_that_nothing_is_to_be_linked_or_unfurled(
     assert not driver.seen()[0].pings
 
 
+async def test_a_notice_is_a_message_in_whose_place_the_answer_comes(
+    driver: SlackDriver, dispatcher: FakeDispatcher
+):
+    async def answer(call: Call, surface: Surface) -> None:
+        await surface.notice("You are number 2.")
+        await surface.notice("You are number 1.")
+        await surface.post("text")
+        await surface.done()
+
+    dispatcher.answer = answer
+    await driver.call("generate", {"text": "x"})
+    await until(lambda: [one.text for one in driver.seen()] == ["text"], "the text alone")
+    (message,) = driver.seen()
+    assert message.versions == ("You are number 2.", "You are number 1.", "text")
+
+
 async def test_a_rate_limit_is_waited_for(driver: SlackDriver, dispatcher: FakeDispatcher):
     async def answer(_: Call, surface: Surface) -> None:
         await surface.edit(await surface.post("one"), "two")

@@ -153,3 +153,85 @@ async def test_cancelling_shows_what_was_written_and_closes_the_generator():
         await writing
     assert closed.is_set()
     assert shown.messages == ["one two"]
+
+
+async def test_a_notice_stands_for_the_answer_until_text_comes_and_is_no_part_of_it():
+    shown = RecordingSurface()
+    writer = ReplyWriter(shown)
+    begin = asyncio.Event()
+
+    async def late() -> AsyncIterator[Piece]:
+        await begin.wait()
+        yield Piece("text")
+        writer.notice("too late")
+        yield Piece(" and more")
+
+    writing = asyncio.create_task(writer.write(late()))
+    writer.notice("You are number 2.")
+    await until(lambda: shown.notices == ["You are number 2."], "the first notice")
+    writer.notice("You are number 1.")
+    await until(lambda: len(shown.notices) == 2, "the second notice")
+    begin.set()
+    await writing
+    assert shown.notices == ["You are number 2.", "You are number 1."]
+    assert shown.messages == ["text and more"]
+
+
+async def test_notices_that_come_within_the_pace_are_shown_as_one():
+    shown = RecordingSurface(pace=3600)
+    writer = ReplyWriter(shown)
+    begin = asyncio.Event()
+
+    async def late() -> AsyncIterator[Piece]:
+        await begin.wait()
+        yield Piece("text")
+
+    writing = asyncio.create_task(writer.write(late()))
+    for number in range(5, 0, -1):
+        writer.notice(f"You are number {number}.")
+    await shown.shown.wait()
+    begin.set()
+    await writing
+    assert shown.notices == ["You are number 1."]
+
+
+async def test_a_notice_that_cannot_be_shown_does_not_disturb_the_answer():
+    class Broken(RecordingSurface):
+        async def notice(self, text: str) -> None:
+            raise RuntimeError("no permission")
+
+    shown = Broken()
+    writer = ReplyWriter(shown)
+    writer.notice("You are number 1.")
+    await writer.write(pieces("te", "xt"))
+    assert shown.messages == ["text"]
+
+
+async def test_from_a_surface_that_takes_nothing_no_more_than_a_bounded_text_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("bot.writer._AHEAD", 1000)
+    blocked = asyncio.Event()
+    written = 0
+
+    class Blocked(RecordingSurface):
+        async def post(self, text: str) -> object:
+            await blocked.wait()
+            return await super().post(text)
+
+    async def endless() -> AsyncIterator[Piece]:
+        nonlocal written
+        while not blocked.is_set():
+            written += 10
+            yield Piece("ten chars ")
+            await asyncio.sleep(0)
+
+    shown = Blocked(limit=10**6)
+    writing = asyncio.create_task(ReplyWriter(shown).write(endless()))
+    await until(lambda: written > 1000, "the writer reads ahead")
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert written <= 1000 + 3 * 10
+    blocked.set()
+    await writing
+    assert len(shown.messages[0]) == written

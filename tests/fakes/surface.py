@@ -18,6 +18,7 @@ class RecordingSurface:
     """Every text that each message has had."""
     files: dict[str, str] = field(default_factory=dict[str, str])
     refusals: list[str] = field(default_factory=list[str])
+    notices: list[str] = field(default_factory=list[str])
     finished: int = 0
     """How often `done` was called."""
     failing: list[Exception] = field(default_factory=list[Exception])
@@ -28,6 +29,12 @@ class RecordingSurface:
 
     def length(self, text: str) -> int:
         return self.measure(text)
+
+    async def notice(self, text: str) -> None:
+        await asyncio.sleep(0)
+        assert not self.messages, "a notice stands for the answer, never beside it"
+        self.notices.append(text)
+        self.shown.set()
 
     async def post(self, text: str) -> object:
         await asyncio.sleep(0)

@@ -107,7 +107,8 @@ async function send(text) {
 function receive(exchange, event) {
   const { items } = exchange;
   const message = () => items.filter((item) => item.kind === "message")[event.message];
-  if (event.type === "post") items.push({ kind: "message", text: event.text });
+  if (event.type === "notice") exchange.notice = event.text;
+  else if (event.type === "post") items.push({ kind: "message", text: event.text });
   else if (event.type === "append") message().text += event.text;
   else if (event.type === "edit") message().text = event.text;
   else if (event.type === "attach") items.push({ kind: "file", name: event.name, text: event.text });

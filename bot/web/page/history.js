@@ -4,7 +4,7 @@ const EXCHANGES = 60;
 const CHARACTERS = 400_000;
 const key = (channel) => `chinwag.timeline.${channel}`;
 
-/** An exchange: { id, text, at, state, prose, items: [{ kind, text, name? }] }. */
+/** An exchange: { id, text, at, state, prose, notice?, items: [{ kind, text, name? }] }. */
 export function load(channel) {
   try {
     const exchanges = JSON.parse(localStorage.getItem(key(channel))) ?? [];

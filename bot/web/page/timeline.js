@@ -58,6 +58,8 @@ class ExchangeView {
   constructor(exchange, onAgain) {
     this.exchange = exchange;
     this.answer = make("div", { className: "answer" });
+    this.notice = make("p", { className: "standing", role: "status" });
+    this.answer.append(this.notice);
     this.element = make("article", { className: "exchange" }, this.#asked(onAgain), this.answer);
     exchange.items.forEach((item) => this.#append(item));
     this.#showState();
@@ -68,7 +70,7 @@ class ExchangeView {
     const messages = items.filter((item) => item.kind === "message");
     if (event.type === "append") this.#texts[event.message].appendData(event.text);
     else if (event.type === "edit") this.#texts[event.message].data = messages[event.message].text;
-    else if (event.type !== "done") this.#append(items.at(-1));
+    else if (!["notice", "done"].includes(event.type)) this.#append(items.at(-1));
     this.#showState();
   }
 
@@ -98,7 +100,9 @@ class ExchangeView {
     const { state, items } = this.exchange;
     this.element.dataset.state = state;
     this.element.classList.toggle("note", !this.exchange.prose);
-    this.element.classList.toggle("waiting", state === "running" && !items.length);
+    const waits = state === "running" && !items.length;
+    this.element.classList.toggle("waiting", waits);
+    this.notice.textContent = waits ? this.exchange.notice ?? "" : "";
     this.element.ariaBusy = String(state === "running");
     if (state === "stopped" && !this.answer.querySelector(".ended")) {
       const ended = make("p", { className: "ended" });

@@ -138,3 +138,19 @@ async def test_a_refused_mention_is_told_in_a_reply(
         assert [(one.content, one.reply_to) for one in fake.seen()] == [
             ("That cannot be done.", message.id)
         ]
+
+
+async def test_a_notice_stands_in_the_placeholder_and_the_answer_takes_its_place(
+    fake: FakeDiscord, config: DiscordConfig
+) -> None:
+    async def waits(call: Call, surface: Surface) -> None:
+        await surface.notice("You are number 2.")
+        await surface.notice("You are number 1.")
+        await one_post(call, surface)
+
+    async with bot(fake, config, waits):
+        await fake.slash("generate", {"text": "a"})
+        await fake.say(f"<@{fake.bot.id}> a")
+        await until(lambda: [one.content for one in fake.seen()] == ["a and so on"] * 2, "both")
+        notices = ["You are number 2.", "You are number 1."]
+        assert [one.versions for one in fake.seen()] == [[*notices, "a and so on"]] * 2

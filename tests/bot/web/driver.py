@@ -27,6 +27,7 @@ class Answer:
 
     versions: list[list[str]] = field(default_factory=list[list[str]])
     refusals: list[str] = field(default_factory=list[str])
+    notices: list[str] = field(default_factory=list[str])
     files: list[str] = field(default_factory=list[str])
     ended: dict[str, Any] | None = None
     """The last event, once it came."""
@@ -34,6 +35,9 @@ class Answer:
     def take(self, event: dict[str, Any]) -> None:
         text = event.get("text", "")
         match event["type"]:
+            case "notice":
+                assert not self.versions, "a notice stands for the answer, never beside it"
+                self.notices.append(text)
             case "post":
                 self.versions.append([text])
             case "append":

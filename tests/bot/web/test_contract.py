@@ -1,6 +1,7 @@
 """The web page keeps the promises that all platforms make."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,13 @@ class Read(Watched):
 
 
 class TestWeb(PlatformContract):
+    def start(self, dispatcher: Dispatcher) -> AbstractAsyncContextManager[WebDriver]:
+        return driving(dispatcher)
+
     @pytest.fixture
     async def scene(self, tmp_path: Path) -> AsyncIterator[Scene]:
         async with running_core(tmp_path, CONFIG) as core:
             watched = Read(core.router)
-            async with driving(watched) as driver:
+            async with self.start(watched) as driver:
                 watched.driver = driver
                 yield Scene(driver, watched)

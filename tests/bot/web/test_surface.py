@@ -52,3 +52,17 @@ async def test_a_reader_who_comes_late_gets_one_event_a_message():
         answer.take(event)
     assert answer.versions == [["a" * 99]]
     assert (answer.files, answer.refusals) == (["everything"], ["And then it broke."])
+
+
+async def test_only_the_newest_notice_is_sent_and_none_beside_an_answer():
+    surface, answer = WebSurface(), Answer()
+    await surface.notice("You are number 2.")
+    await surface.notice("You are number 1.")
+    events = surface.events()
+    answer.take(await anext(events))
+    await surface.notice("too late")
+    await surface.post("text")
+    await surface.done()
+    async for event in events:
+        answer.take(event)
+    assert (answer.notices, answer.versions) == (["You are number 1."], [["text"]])

@@ -96,6 +96,7 @@ class Rest:
             web.post("/channels/{channel}/typing", self.handler(self.typing)),
             web.post("/channels/{channel}/messages", self.handler(self.send)),
             web.patch("/channels/{channel}/messages/{message}", self.handler(self.edit)),
+            web.delete("/channels/{channel}/messages/{message}", self.handler(self.delete)),
         ]
 
     def handler(
@@ -238,13 +239,21 @@ class Rest:
         return 200, payloads.message(self.world, message)
 
     async def edit(self, request: web.Request, sent: Sent) -> tuple[int, object]:
+        message = self.own_message(request)
+        self.show(message, sent)
+        return 200, payloads.message(self.world, message)
+
+    async def delete(self, request: web.Request, sent: Sent) -> tuple[int, object]:
+        self.own_message(request).deleted = True
+        return 204, None
+
+    def own_message(self, request: web.Request) -> Message:
         message = self.world.message(request.match_info["message"])
         if message is None or message.ephemeral:
             raise RefusedError(404, 10008, "Unknown Message")
         if message.author != self.world.bot:
             raise RefusedError(403, 50005, "Cannot edit a message authored by another user")
-        self.show(message, sent)
-        return 200, payloads.message(self.world, message)
+        return message
 
     def show(self, message: Message, sent: Sent) -> None:
         """Put a request's content into a message. Discord trims it on both sides."""

@@ -17,6 +17,7 @@ NEEDED = {
     "users.info": "users:read",
     "chat.postMessage": "chat:write",
     "chat.update": "chat:write",
+    "chat.delete": "chat:write",
     "chat.postEphemeral": "chat:write",
     "conversations.open": "im:write",
     "files.getUploadURLExternal": "files:write",
@@ -75,6 +76,7 @@ class WebApi:
             "users.info": self._users_info,
             "chat.postMessage": self._post,
             "chat.update": self._update,
+            "chat.delete": self._delete,
             "chat.postEphemeral": self._post_ephemeral,
             "conversations.open": self._open,
             "files.getUploadURLExternal": self._upload_url,
@@ -128,6 +130,13 @@ class WebApi:
         text = self._checked_text(args, UPDATE_LIMIT, "msg_too_long")
         message.write(text, **_parsing(args))
         return {"channel": message.channel, "ts": message.ts, "text": text}
+
+    def _delete(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        message = self.world.find(args["channel"], args["ts"])
+        if message is None:
+            raise ApiError("message_not_found")
+        self.world.messages.remove(message)
+        return {"channel": message.channel, "ts": message.ts}
 
     def _open(self, args: Mapping[str, Any]) -> dict[str, Any]:
         return {"channel": {"id": "D" + args["users"]}}

@@ -1,0 +1,325 @@
+"""The models in memory: opened once for all, replaced side by side, closed when nobody needs them.
+
+An opening belongs to nobody's request: who asked may leave, and the next one finds it done.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends import Backend, BackendFactory, Load, Measured, ModelSpec, UserError
+from bot.memory import Memory, memory_of, size_on_disk
+
+log = logging.getLogger(__name__)
+
+Version = tuple[int, int, int]
+"""Changes whenever a model directory is replaced."""
+
+_RETRY = 60.0
+"""Seconds after which a new version that could not be opened is tried again."""
+
+
+@dataclass(eq=False)
+class _Opened:
+    """An open model, and how many requests use it."""
+
+    slot: "_Slot"
+    version: Version | None
+    backend: Backend
+    memory: int
+    """Bytes."""
+    users: int = 0
+    retired: bool = False
+    """Whether new requests no longer get it."""
+    closing: bool = False
+    last_used: float = 0.0
+    unload: asyncio.TimerHandle | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a request uses it or is about to."""
+        return bool(self.users or (self.slot.current is self and self.slot.waiters))
+
+    def keep(self) -> None:
+        """Do not unload it for now."""
+        if self.unload is not None:
+            self.unload.cancel()
+
+    def load(self) -> Load:
+        """How busy it is, as far as it can tell."""
+        if isinstance(self.backend, Measured):
+            return self.backend.load()
+        return Load(running=self.users, memory_bytes=self.memory)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A new version that could not be opened."""
+
+    version: Version | None
+    at: float
+    sentence: str
+
+
+@dataclass(eq=False)
+class _Slot:
+    """The place of one name: one model for new requests, and at most one opening."""
+
+    current: _Opened | None = None
+    opening: "asyncio.Task[_Opened] | None" = None
+    waiters: int = 0
+    """Requests that wait for the opening."""
+    queued: bool = False
+    """Whether the opening waits for memory."""
+    refusal: _Refusal | None = None
+    removed: bool = False
+
+
+@dataclass
+class OpenModels:
+    """Lends open models by name, within `memory`.
+
+    A model that nobody used for `unload_after` seconds is closed; 0 keeps it.
+    """
+
+    factories: Mapping[str, BackendFactory]
+    memory: Memory
+    unload_after: float = 0.0
+    _slots: dict[str, _Slot] = field(default_factory=dict[str, _Slot])
+    _tasks: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
+
+    @asynccontextmanager
+    async def use(self, spec: ModelSpec, version: Version | None) -> AsyncGenerator[Backend]:
+        """Lend a model; while it is lent it is not closed.
+
+        A version that was replaced goes on serving until the new one is open, and for good where
+        that cannot be opened. Raises what the opening raises where no version is open.
+        """
+        opened = await self._take(spec, version)
+        opened.users += 1
+        opened.keep()
+        try:
+            yield opened.backend
+        finally:
+            opened.users -= 1
+            self._settle(opened)
+
+    def remove(self, name: str) -> None:
+        """Forget a name; its model is closed when its last request ends."""
+        if slot := self._slots.pop(name, None):
+            slot.removed = True
+            if slot.current is not None:
+                self._retire(slot.current)
+
+    def refused(self, name: str) -> str | None:
+        """Why the newest version of an open model is not the one that serves, if so."""
+        slot = self._slots.get(name)
+        return slot.refusal.sentence if slot and slot.refusal else None
+
+    def loads(self) -> Mapping[str, Load]:
+        """How busy each open model is; of two versions side by side the newer one."""
+        return {name: slot.current.load() for name, slot in self._slots.items() if slot.current}
+
+    async def aclose(self) -> None:
+        """Close every model; what they still write ends as cancelled."""
+        for slot in self._slots.values():
+            if slot.opening is not None:
+                slot.opening.cancel()
+        for opened in self._all():
+            self._retire(opened)
+            self._close(opened)
+        self._slots.clear()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _take(self, spec: ModelSpec, version: Version | None) -> _Opened:
+        slot = self._slots.setdefault(spec.name, _Slot())
+        if slot.opening is None and _is_due(slot, version):
+            slot.opening = self._spawn(self._open(slot, spec, version))
+        if slot.current is not None:
+            return slot.current
+        assert slot.opening is not None  # noqa: S101 - due wherever there is no model
+        return await self._opened(slot, slot.opening)
+
+    async def _opened(self, slot: _Slot, opening: "asyncio.Task[_Opened]") -> _Opened:
+        """Wait for an opening without taking it along when the request is cancelled."""
+        slot.waiters += 1
+        try:
+            await asyncio.wait({opening})
+        except asyncio.CancelledError:
+            slot.waiters -= 1
+            self._forsake(slot)
+            raise
+        slot.waiters -= 1
+        if opening.cancelled():
+            raise UserError("The bot is stopping. Ask again in a minute.")
+        return opening.result()
+
+    def _forsake(self, slot: _Slot) -> None:
+        """A request no longer waits; a model that nobody waits for takes no memory from others."""
+        if slot.waiters:
+            return
+        if slot.current is not None:
+            self._settle(slot.current)
+        elif slot.opening is not None and slot.queued:
+            slot.opening.cancel()
+            slot.opening = None
+
+    async def _open(self, slot: _Slot, spec: ModelSpec, version: Version | None) -> _Opened:
+        """Open a version, beside the one before if there is one, and let it take over."""
+        try:
+            opened = await self._open_in_memory(slot, spec, version)
+        except Exception as problem:
+            if slot.current is not None:
+                slot.refusal = _refusal(spec.name, version, problem)
+            raise
+        finally:
+            if slot.opening is asyncio.current_task():
+                slot.opening = None
+        before, slot.current, slot.refusal = slot.current, opened, None
+        if before is not None:
+            self._retire(before)
+        opened.retired = slot.removed
+        self._settle(opened)
+        return opened
+
+    async def _open_in_memory(
+        self, slot: _Slot, spec: ModelSpec, version: Version | None
+    ) -> _Opened:
+        """Open where there is room. What a model really needs is only known once it is open."""
+        need = await asyncio.to_thread(size_on_disk, spec.path)
+        while True:
+            await self._wait_for_room(slot, spec.name, need)
+            opened = await self._open_counted(slot, spec, version, need)
+            if await self._make_room(0, patient=False):
+                return opened
+            log.info("model %s is larger than its files: it waits for memory", spec.name)
+            need = opened.memory
+            await self._aclose(opened)
+
+    async def _wait_for_room(self, slot: _Slot, name: str, need: int) -> None:
+        self.memory.check(name, need)
+        slot.queued = True
+        try:
+            await self._make_room(need, patient=True)
+        finally:
+            slot.queued = False
+
+    async def _open_counted(
+        self, slot: _Slot, spec: ModelSpec, version: Version | None, need: int
+    ) -> _Opened:
+        claim = object()
+        self.memory.hold(claim, need)
+        try:
+            log.info("opening model %s (%s)", spec.name, spec.backend)
+            backend = await self._factory(spec)(spec)
+        finally:
+            self.memory.release(claim)
+        opened = _Opened(slot, version, backend, memory_of(backend, need))
+        self.memory.hold(opened, opened.memory)
+        return opened
+
+    def _factory(self, spec: ModelSpec) -> BackendFactory:
+        if spec.backend not in self.factories:
+            known = ", ".join(sorted(self.factories))
+            raise UserError(
+                f"The model {spec.name} wants the backend {spec.backend}. There are: {known}."
+            )
+        return self.factories[spec.backend]
+
+    async def _make_room(self, need: int, *, patient: bool) -> bool:
+        """Close idle models, least recently used first, until so many bytes are left.
+
+        Where that is not enough: wait for models in use if `patient`, else return False.
+        """
+        while self.memory.lacks(need):
+            leaving = sum(opened.memory for opened in self._all() if opened.closing)
+            if self.memory.lacks(need - leaving):
+                if idle := self._idle():
+                    self._retire(min(idle, key=lambda opened: opened.last_used))
+                    continue
+                if not patient:
+                    return False
+            await self.memory.change()
+        return True
+
+    def _all(self) -> list[_Opened]:
+        return [one for one in self.memory if isinstance(one, _Opened)]
+
+    def _idle(self) -> list[_Opened]:
+        """Models that take memory and that nobody uses."""
+        current = [slot.current for slot in self._slots.values()]
+        return [one for one in current if one and one.memory and not one.wanted]
+
+    def _retire(self, opened: _Opened) -> None:
+        """Lend a model no more, and close it when nobody uses it."""
+        if opened.slot.current is opened:
+            opened.slot.current = None
+        opened.retired = True
+        self._settle(opened)
+
+    def _settle(self, opened: _Opened) -> None:
+        """Do what is due when a model may have become idle."""
+        if opened.wanted:
+            return
+        loop = asyncio.get_running_loop()
+        opened.last_used = loop.time()
+        if opened.retired:
+            self._close(opened)
+        elif self.unload_after and opened.slot.refusal is None:
+            opened.keep()
+            opened.unload = loop.call_later(self.unload_after, self._retire, opened)
+        self.memory.tell()
+
+    def _close(self, opened: _Opened) -> None:
+        if not opened.closing:
+            opened.closing = True
+            self._spawn(self._aclose(opened))
+
+    async def _aclose(self, opened: _Opened) -> None:
+        log.info("closing model %s", opened.backend.name)
+        opened.closing = True
+        opened.keep()
+        try:
+            await opened.backend.aclose()
+        except Exception:
+            log.exception("model %s did not close well", opened.backend.name)
+        finally:
+            self.memory.release(opened)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._spawned_ended)
+        return task
+
+    def _spawned_ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # told to those who waited, if any
+
+
+def _is_due(slot: _Slot, version: Version | None) -> bool:
+    """Whether a version is to be opened: it is not open, and was not refused a moment ago."""
+    if slot.current is None:
+        return True
+    if slot.current.version == version:
+        return False
+    refusal = slot.refusal
+    now = asyncio.get_running_loop().time()
+    return refusal is None or refusal.version != version or now - refusal.at > _RETRY
+
+
+def _refusal(name: str, version: Version | None, problem: Exception) -> _Refusal:
+    told = isinstance(problem, UserError)
+    log.warning(
+        "the new version of model %s cannot be opened, the one before goes on: %s",
+        name,
+        problem,
+        exc_info=None if told else problem,
+    )
+    sentence = str(problem) if told else "It cannot be opened; the log says why."
+    return _Refusal(version, asyncio.get_running_loop().time(), sentence)
