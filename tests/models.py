@@ -1,6 +1,7 @@
-"""Real tiny GPT-2s for tests: random weights, a tokenizer trained here, exported for real."""
+"""Real tiny models for tests: random weights, a tokenizer trained here, exported for real."""
 
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -56,6 +57,42 @@ def tiny_checkpoint(
     )
     torch.manual_seed(seed)
     GPT2LMHeadModel(config).save_pretrained(path)
+    tokenizer.save(str(path / "tokenizer.json"))
+    return path
+
+
+def tiny_llama(
+    path: Path, *, seed: int = 0, tokenizer: Tokenizer | None = None, **more: Any
+) -> Path:
+    """Write a Hugging Face directory with a Llama of random weights; two heads share one's keys."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = tokenizer or tiny_tokenizer()
+    sizes = {
+        "hidden_size": 64,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 64,
+        "tie_word_embeddings": True,
+        "rope_theta": 1000.0,
+    }
+    config = LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        bos_token_id=0,
+        eos_token_id=tokenizer.token_to_id(END),
+        # Wide enough that logits differ clearly: greedy choices are then not ties.
+        initializer_range=0.2,
+        **{**sizes, **more},
+    )
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(config)
+    for name, tensor in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(tensor, std=0.5)
+    model.save_pretrained(path)
     tokenizer.save(str(path / "tokenizer.json"))
     return path
 

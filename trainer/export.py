@@ -37,6 +37,7 @@ def export_model(
     target: Path,
     *,
     precision: str = "auto",
+    context: int | None = None,
     validation: "NDArray[np.integer] | None" = None,
     training: Mapping[str, object],
     data: Mapping[str, object],
@@ -49,14 +50,15 @@ def export_model(
     """Write the Hugging Face directory or GGUF file `source` as the model directory `target`.
 
     `validation` (N,) are held-out token ids for the perplexity; without them it is not measured and
-    `auto` means fp32. `prepend_end_token` is for models of short texts divided by the end token.
+    `auto` means fp32. `context` is the most tokens to attend to, all by default.
+    `prepend_end_token` is for models of short texts divided by the end token.
     Raises `UserError` where the checkpoint cannot be read or parity fails.
     """
     from trainer.checked_graphs import build_checked
     from trainer.source import load_source
 
     check_name(target.name)
-    loaded = load_source(source)
+    loaded = load_source(source, context)
     with tempfile.TemporaryDirectory(prefix="export-") as scratch:
         figures = build_checked(loaded, Path(scratch), validation, parity_tolerance)
         chosen = choose(precision, figures.perplexity)
@@ -147,6 +149,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="store_true",
         help="with --model: it was trained on short texts divided by the end token",
     )
+    parser.add_argument(
+        "--context",
+        type=int,
+        metavar="TOKENS",
+        help="attend to so many tokens at most: fewer than it was trained with take less memory",
+    )
     parser.add_argument("--parity-tolerance", type=float, default=PARITY_TOLERANCE)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.set_defaults(run=run_export)
@@ -158,6 +166,7 @@ def run_export(arguments: argparse.Namespace) -> None:
 
     more: dict[str, Any] = {
         "precision": arguments.precision,
+        "context": arguments.context,
         "parity_tolerance": arguments.parity_tolerance,
     }
     sys.stderr.write("Building, checking and measuring the graphs …\n")

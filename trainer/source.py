@@ -16,7 +16,7 @@ from trainer.gpt2_source import read_gpt2
 from trainer.llama_source import read_llama
 from trainer.nodes import Weights
 from trainer.reference import Reference, load_reference
-from trainer.stored import RefusedError, Stored
+from trainer.stored import RefusedError, Stored, refuse
 from trainer.stored_directory import read_directory, read_tokenizer
 
 __all__ = ["Reference", "Source", "load_source", "load_tokenizer"]
@@ -40,8 +40,11 @@ class Source:
     """As the file itself states it."""
 
 
-def load_source(path: Path) -> Source:
-    """Load a checkpoint in fp32. Raises `UserError` where it is none that can be exported."""
+def load_source(path: Path, context: int | None = None) -> Source:
+    """Load a checkpoint in fp32; `context` cuts what it can attend to, and so its cache.
+
+    Raises `UserError` where it is none that can be exported.
+    """
     with _sentences(path):
         stored = _gguf().read_gguf(path) if path.is_file() else read_directory(path)
         family = stored.config.get("model_type")
@@ -50,6 +53,8 @@ def load_source(path: Path) -> Source:
         if "quantization_config" in stored.config:
             raise RefusedError("its weights are quantised; only GGUF files may be")
         sizes, weights = FAMILIES[family](stored.config, stored.weights)
+        if context is not None:
+            sizes = _cut(sizes, context)
         end_token = _end_token(stored, sizes)
     TokenBytes(stored.tokenizer)
     return Source(
@@ -94,12 +99,23 @@ def _gguf() -> ModuleType:
     return stored_gguf
 
 
+def _cut(sizes: Architecture, context: int) -> Architecture:
+    if not 2 <= context <= sizes.context:
+        raise RefusedError(f"its context can be 2 to {sizes.context:,} tokens, not {context:,}")
+    return sizes.model_copy(update={"context": context})
+
+
 def _end_token(stored: Stored, sizes: Architecture) -> int:
     """Return the token that ends a text; where there are several, the first."""
     stated = stored.config.get("eos_token_id")
     token = stated[0] if isinstance(stated, list) and stated else stated
     if not isinstance(token, int):
         raise RefusedError("its end token is not stated")
-    if max(token, stored.tokenizer.get_vocab_size() - 1) >= sizes.vocabulary:
-        raise RefusedError("its tokenizer has more tokens than its table of them has rows")
+    known, rows = stored.tokenizer.get_vocab_size(), sizes.vocabulary
+    refuse(
+        {
+            f"its end token is {token}, and it has {rows:,} tokens": not 0 <= token < rows,
+            f"its tokenizer has {known:,} tokens, and it {rows:,}": known > rows,
+        }
+    )
     return token

@@ -71,8 +71,7 @@ def read_gguf(path: Path) -> Stored:
             tokenizer=build_tokenizer(metadata),
             sha256=sha256_of(path),
             licence=str(metadata.get("general.license", "")),
-            # transformers overlooks these factors: its logits would be others.
-            has_reference=FACTORS not in weights,
+            has_reference=not any(map(_overlooked, weights)) or architecture == "qwen2",
         )
 
 
@@ -153,6 +152,11 @@ def _name(name: str) -> str:
 
 def _numbers(tensor: ReaderTensor) -> NDArray[np.float32]:
     return dequantize(tensor.data, tensor.tensor_type).astype(np.float32, copy=False)
+
+
+def _overlooked(name: str) -> bool:
+    """Tell whether transformers reads a Llama's file without this: its logits are others then."""
+    return name == FACTORS or name.endswith(".bias")
 
 
 def _in_order(
