@@ -46,7 +46,7 @@ def build_checked(
         graphs[precision].parent.mkdir()
         save_graph(build_graph(source.weights, source.sizes, precision), graphs[precision])
         decoder = Decoder(graphs[precision], source.sizes, slots=2, threads=0)
-        if precision == "fp32":
+        if precision == "fp32" and source.reference is not None:
             parity = check_parity(decoder, source.reference, tolerance)
         if validation is not None and len(validation) > 1:
             figures[precision] = perplexity(decoder, validation, source.end_token)

@@ -200,9 +200,13 @@ def read_tokens(path: Path, tokenizer: "Tokenizer") -> "NDArray[np.integer]":
 
 def table(card: Card, target: Path) -> str:
     """Return what was measured, a line a precision, the chosen one marked."""
+    compared = (
+        f"logits within {max(card.parity.values()):.1e} of PyTorch's"
+        if card.parity
+        else "not compared with PyTorch"
+    )
     lines = [
-        f"{target}: {card.architecture.parameters:,} parameters, logits within "
-        f"{max(card.parity.values()):.1e} of PyTorch's",
+        f"{target}: {card.architecture.parameters:,} parameters, {compared}",
         f"{'precision':<12}{'perplexity':>12}{'megabytes':>12}",
     ]
     for precision, size in card.graph_bytes.items():
