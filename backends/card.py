@@ -14,6 +14,9 @@ FORMAT = 1
 Precision = Literal["fp32", "int8", "int4", "fp16", "bf16"]
 """How weights are stored and multiplied."""
 
+FAMILIES = {"gpt2": "GPT-2", "llama": "Llama"}
+"""Architectures that have a serving graph, as people call them."""
+
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -96,8 +99,8 @@ def describe(card: Card) -> dict[str, str]:
     facts = {
         "Parameters": f"{sizes.parameters:,}",
         "Architecture": (
-            f"GPT-2, {sizes.layers} layers, {sizes.heads} heads, width {sizes.width}, "
-            f"context {sizes.context:,} tokens, vocabulary {sizes.vocabulary:,}"
+            f"{FAMILIES[sizes.family]}, {sizes.layers} layers, {sizes.heads} heads, "
+            f"width {sizes.width}, context {sizes.context:,} tokens, vocabulary {sizes.vocabulary:,}"
         ),
         "Precision": card.precision,
         "Base weights": _with_licence(card.base, card.base_licence),

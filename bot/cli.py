@@ -111,10 +111,18 @@ async def _run(given: argparse.Namespace) -> int:
 
 
 async def _demo(given: argparse.Namespace) -> int:
+    from backends.model_directory import list_models
     from bot.config_file import load_config
 
     loaded = load_config(_DEMO, base=Path.cwd())
-    web = loaded.config.web.model_copy(update={"port": given.port})
+    there, every = list_models(loaded.config.models_dir), loaded.config.web.channels
+    # What `make demo` was not asked to fetch is not offered; the page needs one channel at least.
+    offered = {
+        name: channel
+        for name, channel in every.items()
+        if loaded.config.channels[f"web:{name}"]["model"] in there
+    }
+    web = loaded.config.web.model_copy(update={"port": given.port, "channels": offered or every})
     config = loaded.config.model_copy(update={"web": web})
     return await _serve(type(loaded)(config, loaded.registry))
 

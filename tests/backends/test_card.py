@@ -27,3 +27,9 @@ def test_a_description_names_source_and_licence_and_leaves_out_what_is_unknown()
     assert facts["Perplexity"] == "int8 53.9"
     assert facts["Parameters"] == "39,392"
     assert "Base weights" not in facts
+
+
+def test_a_description_calls_the_architecture_by_its_name():
+    llama = SIZES.model_copy(update={"family": "llama"})
+    assert describe(make())["Architecture"].startswith("GPT-2, 2 layers")
+    assert describe(make(architecture=llama))["Architecture"].startswith("Llama, 2 layers")

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli import main
+from bot.config_file import Loaded
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -186,6 +187,23 @@ async def test_ctrl_c_leaves_a_chat_that_waits_for_a_line(tmp_path: Path):
     process.send_signal(signal.SIGINT)
     _, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")
+
+
+async def test_the_demo_offers_a_channel_only_where_its_model_is(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("stage", "smollm2"):
+        (here / "models" / name).mkdir(parents=True)
+        (here / "models" / name / "card.json").write_text("{}")
+    offered: list[str] = []
+
+    async def serve(loaded: Loaded) -> int:
+        offered.extend(loaded.config.web.channels)
+        return 0
+
+    monkeypatch.setattr("bot.cli._serve", serve)
+    assert await asyncio.to_thread(main, ["demo"]) == 0
+    assert offered == ["stage", "lab", "smollm2"]
 
 
 async def test_demo_prints_its_address_keeps_a_second_one_out_and_ends_well_on_sigterm(
