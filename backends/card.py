@@ -100,7 +100,8 @@ def describe(card: Card) -> dict[str, str]:
         "Parameters": f"{sizes.parameters:,}",
         "Architecture": (
             f"{FAMILIES[sizes.family]}, {sizes.layers} layers, {sizes.heads} heads, "
-            f"width {sizes.width}, context {sizes.context:,} tokens, vocabulary {sizes.vocabulary:,}"
+            f"width {sizes.width}, context {sizes.context:,} tokens, "
+            f"vocabulary {sizes.vocabulary:,}"
         ),
         "Precision": card.precision,
         "Base weights": _with_licence(card.base, card.base_licence),
