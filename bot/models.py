@@ -11,7 +11,8 @@ from backends import Backend, BackendFactory, Load, ModelInfo, ModelSpec, UserEr
 from backends.model_directory import CARD, list_models, read_card
 from bot.config import ModelConfig
 from bot.memory import Memory
-from bot.open_models import OpenModels, Version
+from bot.model_slot import Version
+from bot.open_models import OpenModels
 
 
 class ModelPool:

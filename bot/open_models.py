@@ -10,72 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends import Backend, BackendFactory, Load, Measured, ModelSpec, UserError
+from backends import Backend, BackendFactory, Load, ModelSpec, UserError
 from bot.memory import Memory, memory_of, size_on_disk
+from bot.model_slot import Opened, Slot, Version
 
 log = logging.getLogger(__name__)
-
-Version = tuple[int, int, int]
-"""Changes whenever a model directory is replaced."""
-
-_RETRY = 60.0
-"""Seconds after which a new version that could not be opened is tried again."""
-
-
-@dataclass(eq=False)
-class _Opened:
-    """An open model, and how many requests use it."""
-
-    slot: "_Slot"
-    version: Version | None
-    backend: Backend
-    memory: int
-    """Bytes."""
-    users: int = 0
-    retired: bool = False
-    """Whether new requests no longer get it."""
-    closing: bool = False
-    last_used: float = 0.0
-    unload: asyncio.TimerHandle | None = None
-
-    @property
-    def wanted(self) -> bool:
-        """Whether a request uses it or is about to."""
-        return bool(self.users or (self.slot.current is self and self.slot.waiters))
-
-    def keep(self) -> None:
-        """Do not unload it for now."""
-        if self.unload is not None:
-            self.unload.cancel()
-
-    def load(self) -> Load:
-        """How busy it is, as far as it can tell."""
-        if isinstance(self.backend, Measured):
-            return self.backend.load()
-        return Load(running=self.users, memory_bytes=self.memory)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """A new version that could not be opened."""
-
-    version: Version | None
-    at: float
-    sentence: str
-
-
-@dataclass(eq=False)
-class _Slot:
-    """The place of one name: one model for new requests, and at most one opening."""
-
-    current: _Opened | None = None
-    opening: "asyncio.Task[_Opened] | None" = None
-    waiters: int = 0
-    """Requests that wait for the opening."""
-    queued: bool = False
-    """Whether the opening waits for memory."""
-    refusal: _Refusal | None = None
-    removed: bool = False
 
 
 @dataclass
@@ -88,7 +27,7 @@ class OpenModels:
     factories: Mapping[str, BackendFactory]
     memory: Memory
     unload_after: float = 0.0
-    _slots: dict[str, _Slot] = field(default_factory=dict[str, _Slot])
+    _slots: dict[str, Slot] = field(default_factory=dict[str, Slot])
     _tasks: "set[asyncio.Task[Any]]" = field(default_factory=set["asyncio.Task[Any]"])
 
     @asynccontextmanager
@@ -135,16 +74,16 @@ class OpenModels:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _take(self, spec: ModelSpec, version: Version | None) -> _Opened:
-        slot = self._slots.setdefault(spec.name, _Slot())
-        if slot.opening is None and _is_due(slot, version):
+    async def _take(self, spec: ModelSpec, version: Version | None) -> Opened:
+        slot = self._slots.setdefault(spec.name, Slot())
+        if slot.opening is None and slot.is_due(version):
             slot.opening = self._spawn(self._open(slot, spec, version))
         if slot.current is not None:
             return slot.current
         assert slot.opening is not None  # noqa: S101 - due wherever there is no model
         return await self._opened(slot, slot.opening)
 
-    async def _opened(self, slot: _Slot, opening: "asyncio.Task[_Opened]") -> _Opened:
+    async def _opened(self, slot: Slot, opening: "asyncio.Task[Opened]") -> Opened:
         """Wait for an opening without taking it along when the request is cancelled."""
         slot.waiters += 1
         try:
@@ -158,7 +97,7 @@ class OpenModels:
             raise UserError("The bot is stopping. Ask again in a minute.")
         return opening.result()
 
-    def _forsake(self, slot: _Slot) -> None:
+    def _forsake(self, slot: Slot) -> None:
         """A request no longer waits; a model that nobody waits for takes no memory from others."""
         if slot.waiters:
             return
@@ -168,13 +107,13 @@ class OpenModels:
             slot.opening.cancel()
             slot.opening = None
 
-    async def _open(self, slot: _Slot, spec: ModelSpec, version: Version | None) -> _Opened:
+    async def _open(self, slot: Slot, spec: ModelSpec, version: Version | None) -> Opened:
         """Open a version, beside the one before if there is one, and let it take over."""
         try:
             opened = await self._open_in_memory(slot, spec, version)
         except Exception as problem:
             if slot.current is not None:
-                slot.refusal = _refusal(spec.name, version, problem)
+                slot.refuse(spec.name, version, problem)
             raise
         finally:
             if slot.opening is asyncio.current_task():
@@ -186,9 +125,7 @@ class OpenModels:
         self._settle(opened)
         return opened
 
-    async def _open_in_memory(
-        self, slot: _Slot, spec: ModelSpec, version: Version | None
-    ) -> _Opened:
+    async def _open_in_memory(self, slot: Slot, spec: ModelSpec, version: Version | None) -> Opened:
         """Open where there is room. What a model really needs is only known once it is open."""
         need = await asyncio.to_thread(size_on_disk, spec.path)
         while True:
@@ -200,7 +137,7 @@ class OpenModels:
             need = opened.memory
             await self._aclose(opened)
 
-    async def _wait_for_room(self, slot: _Slot, name: str, need: int) -> None:
+    async def _wait_for_room(self, slot: Slot, name: str, need: int) -> None:
         self.memory.check(name, need)
         slot.queued = True
         try:
@@ -209,8 +146,8 @@ class OpenModels:
             slot.queued = False
 
     async def _open_counted(
-        self, slot: _Slot, spec: ModelSpec, version: Version | None, need: int
-    ) -> _Opened:
+        self, slot: Slot, spec: ModelSpec, version: Version | None, need: int
+    ) -> Opened:
         claim = object()
         self.memory.hold(claim, need)
         try:
@@ -218,7 +155,7 @@ class OpenModels:
             backend = await self._factory(spec)(spec)
         finally:
             self.memory.release(claim)
-        opened = _Opened(slot, version, backend, memory_of(backend, need))
+        opened = Opened(slot, version, backend, memory_of(backend, need))
         self.memory.hold(opened, opened.memory)
         return opened
 
@@ -246,22 +183,22 @@ class OpenModels:
             await self.memory.change()
         return True
 
-    def _all(self) -> list[_Opened]:
-        return [one for one in self.memory if isinstance(one, _Opened)]
+    def _all(self) -> list[Opened]:
+        return [one for one in self.memory if isinstance(one, Opened)]
 
-    def _idle(self) -> list[_Opened]:
+    def _idle(self) -> list[Opened]:
         """Models that take memory and that nobody uses."""
         current = [slot.current for slot in self._slots.values()]
         return [one for one in current if one and one.memory and not one.wanted]
 
-    def _retire(self, opened: _Opened) -> None:
+    def _retire(self, opened: Opened) -> None:
         """Lend a model no more, and close it when nobody uses it."""
         if opened.slot.current is opened:
             opened.slot.current = None
         opened.retired = True
         self._settle(opened)
 
-    def _settle(self, opened: _Opened) -> None:
+    def _settle(self, opened: Opened) -> None:
         """Do what is due when a model may have become idle."""
         if opened.wanted:
             return
@@ -274,12 +211,12 @@ class OpenModels:
             opened.unload = loop.call_later(self.unload_after, self._retire, opened)
         self.memory.tell()
 
-    def _close(self, opened: _Opened) -> None:
+    def _close(self, opened: Opened) -> None:
         if not opened.closing:
             opened.closing = True
             self._spawn(self._aclose(opened))
 
-    async def _aclose(self, opened: _Opened) -> None:
+    async def _aclose(self, opened: Opened) -> None:
         log.info("closing model %s", opened.backend.name)
         opened.closing = True
         opened.keep()
@@ -300,26 +237,3 @@ class OpenModels:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # told to those who waited, if any
-
-
-def _is_due(slot: _Slot, version: Version | None) -> bool:
-    """Whether a version is to be opened: it is not open, and was not refused a moment ago."""
-    if slot.current is None:
-        return True
-    if slot.current.version == version:
-        return False
-    refusal = slot.refusal
-    now = asyncio.get_running_loop().time()
-    return refusal is None or refusal.version != version or now - refusal.at > _RETRY
-
-
-def _refusal(name: str, version: Version | None, problem: Exception) -> _Refusal:
-    told = isinstance(problem, UserError)
-    log.warning(
-        "the new version of model %s cannot be opened, the one before goes on: %s",
-        name,
-        problem,
-        exc_info=None if told else problem,
-    )
-    sentence = str(problem) if told else "It cannot be opened; the log says why."
-    return _Refusal(version, asyncio.get_running_loop().time(), sentence)

@@ -20,11 +20,11 @@ CHANNELS = {"ask": {"topic": "short questions"}, "stage": {}, "lab": {"examples"
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[str]:
+async def served(folder: Path, **more: object) -> AsyncIterator[str]:
     """The address of a bot whose data lies in `folder`."""
     web = WebConfig.model_validate({"port": 0, "channels": CHANNELS})
     async with (
-        running_core(folder, CONFIG) as core,
+        running_core(folder, {**CONFIG, **more}) as core,
         driving(core.router, core.settings.at, web) as driver,
     ):
         yield driver.address
@@ -71,6 +71,24 @@ async def test_text_is_seen_to_stream_in(page: Page):
     assert await page.locator(".exchange").get_attribute("data-state") == "running"
     await expect(page.locator(".exchange")).to_have_attribute("data-state", "done")
     await expect(texts(page)).to_have_text([text])
+
+
+async def test_one_who_waits_sees_the_place_in_the_line_until_the_text_comes(
+    browser: Browser, tmp_path: Path
+):
+    async with served(tmp_path, limits={"concurrent": 1}) as address:
+        first, page = await browser.new_page(), await browser.new_page()
+        for one in (first, page):
+            await one.goto(address)
+        await say(first, f"/generate --model slow -- {numbered('w', 10_000)}")
+        await expect(texts(first)).to_contain_text("w00001")
+        await say(page, "/generate --model slow -- after it")
+        notice = page.locator(".standing")
+        await expect(notice).to_have_text("You are number 1 in the line.")
+        await first.close()
+        await expect(texts(page)).to_have_text(["after it"])
+        await expect(notice).to_be_hidden()
+        await page.close()
 
 
 async def test_a_slash_lists_the_commands_and_escape_closes_the_list(page: Page):
