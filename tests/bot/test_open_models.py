@@ -195,7 +195,7 @@ async def test_whatever_comes_at_once_all_are_served_and_nothing_is_lent_beyond_
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     unexpected = [one for one in outcomes if isinstance(one, Exception)]
     assert unexpected == []
-    assert sum(sizes[name] for name in store.open) <= budget or store.lent_bytes() <= budget
+    await until(lambda: sum(sizes[name] for name in store.open) <= budget, "it fits again")
     await store.models.aclose()
     assert store.open == []
 
