@@ -11,7 +11,7 @@ from backends.vocabulary import Value
 FORMAT = 1
 """The version of the model directory that this chinwag writes and reads."""
 
-Precision = Literal["fp32", "int8", "int4", "fp16", "bf16"]
+Precision = Literal["fp32", "int8", "int8-block", "int4", "fp16", "bf16"]
 """How weights are stored and multiplied."""
 
 FAMILIES = {"gpt2": "GPT-2", "llama": "Llama"}

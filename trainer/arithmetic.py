@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from backends.model_directory import Precision
+from trainer.blockwise import Blockwise
 from trainer.nodes import MICROSOFT, Nodes
-
-
-BLOCK = 32
-"""Inputs that share a scale in 4 bits."""
 
 
 class Arithmetic(Protocol):
@@ -125,30 +122,11 @@ class RowwiseInt8:
         return name
 
 
-class BlockwiseInt4(RowwiseInt8):
-    """4-bit weights with a scale and a zero point for each 32 inputs; tables of tokens in int8.
-
-    Activations are quantised, too, to 8 bits by the same blocks of their row. On the CPU a row's
-    result then does not depend on the rows beside it; with longer blocks, or activations as they
-    are (accuracy level 0), ONNX Runtime sums one row in another order than several.
-    """
-
-    def linear(self, nodes: Nodes, x: str, name: str, weight: NDArray[Any]) -> str:
-        """Return x times weight."""
-        packed, scale, zeros = quantise_blocks(weight)
-        stored = {"int4": packed, "scale": scale, "zeros": zeros}
-        constants = [nodes.constant(f"{name}.{what}", part) for what, part in stored.items()]
-        rows, columns = weight.shape
-        return nodes.add(
-            "MatMulNBits", [x, *constants], domain=MICROSOFT,
-            K=rows, N=columns, bits=4, block_size=BLOCK, accuracy_level=4,
-        )  # fmt: skip
-
-
 ARITHMETIC: Mapping[Precision, Arithmetic] = {
     "fp32": Floating(),
     "int8": RowwiseInt8(),
-    "int4": BlockwiseInt4(),
+    "int8-block": Blockwise(8),
+    "int4": Blockwise(4),
     "fp16": Floating(TensorProto.FLOAT16),
     "bf16": Floating(TensorProto.BFLOAT16),
 }
@@ -160,37 +138,6 @@ def quantise(weight: NDArray[Any], axis: int) -> tuple[NDArray[np.int8], NDArray
     scale[scale == 0] = 1
     rounded = np.round(weight / scale).astype(np.int8)
     return rounded, scale.squeeze(axis).astype(np.float32)
-
-
-def quantise_blocks(
-    weight: NDArray[Any],
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
-    """Return a matrix (in, out) in 4 bits, as MatMulNBits reads it, rounded to the nearest.
-
-    Each block of 32 inputs of an output has a scale (out * blocks,) and a zero point, two to a byte
-    (out * ceil(blocks / 2),); the numbers (out, blocks, 16) lie two to a byte, the first lower.
-    """
-    blocks = _blocks(weight)
-    lowest = np.minimum(blocks.min(axis=2, keepdims=True), 0)
-    scale = (np.maximum(blocks.max(axis=2, keepdims=True), 0) - lowest) / 15
-    scale[scale == 0] = 1
-    zeros = np.round(-lowest / scale)
-    numbers = np.clip(np.round(blocks / scale) + zeros, 0, 15)
-    return _pairs(numbers), scale.ravel().astype(np.float32), _pairs(zeros[:, :, 0]).ravel()
-
-
-def _blocks(weight: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the columns of a matrix (in, out) in blocks (out, blocks, 32), filled with zeros."""
-    rows, columns = weight.shape
-    filled = np.pad(weight.T, ((0, 0), (0, -rows % BLOCK)))
-    return filled.reshape(columns, -1, BLOCK).astype(np.float32)
-
-
-def _pairs(numbers: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return numbers of 4 bits (…, N) two to a byte (…, ceil(N / 2)), the first lower."""
-    odd = numbers.shape[-1] % 2
-    filled = np.pad(numbers, [(0, 0)] * (numbers.ndim - 1) + [(0, odd)]).astype(np.uint8)
-    return filled[..., ::2] | filled[..., 1::2] << 4
 
 
 def _real(value: float) -> NDArray[np.float32]:
