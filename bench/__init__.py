@@ -1,1 +1,1 @@
-"""The benchmarks behind docs/benchmarks.md."""
+"""The benchmarks behind docs/benchmarks.md, and the soak."""
