@@ -64,10 +64,17 @@ def _installed(spec: ModelSpec, extra: str) -> Generator[None]:
     try:
         yield
     except ImportError as error:
+        lacking = _root(error).name
+        extra = "cpu" if lacking == "onnxruntime" else extra
         raise BackendError(
-            f"The model {spec.name} needs {error.name or error}, which is not installed: "
+            f"The model {spec.name} needs {lacking}, which is not installed: "
             f"pip install 'chinwag[{extra}]'"
         ) from error
+
+
+def _root(error: ImportError) -> ImportError:
+    """Return what a library wrapped: these import their parts when they are first used."""
+    return _root(error.__cause__) if isinstance(error.__cause__, ImportError) else error
 
 
 def _one_of(spec: ModelSpec, name: str, choices: tuple[str, ...]) -> str:

@@ -49,12 +49,11 @@ class Source:
     def facts(self) -> dict[str, str]:
         """Return what is known of licences and data, label to sentence."""
         data = self.about.get("data", {})
-        licence = data.get("licence")
+        source, licence = data.get("source", ""), data.get("licence", "")
         facts = {
             "Base weights": self.about.get("base", ""),
             "Licence": self.about.get("base_licence") or self._licence(),
-            "Training data": str(data.get("source", ""))
-            + (f" (licence: {licence})" if licence else ""),
+            "Training data": f"{source} (licence: {licence})" if source and licence else source,
         }
         return {label: fact for label, fact in facts.items() if fact}
 
