@@ -46,7 +46,7 @@ class Sampling:
     """Divide the score of tokens seen before (Keskar et al. 2019, section 4.1); 1 is off."""
     presence_penalty: float = 0.0
     """Subtract from the score of tokens that the text itself already has; 0 is off."""
-    logit_bias: Mapping[int, float] = field(default_factory=dict[int, float])
+    logit_bias: Mapping[int, float] = field(default_factory=dict[int, float], hash=False)
     """Token id to what is added to its score; -100 or less is as good as a ban."""
     bad_words: tuple[str, ...] = ()
     """The text never comes to hold one of these strings, in upper or lower case."""
@@ -136,7 +136,7 @@ class TokenLogprob:
     """The token's text; bytes that are no whole character are shown as U+FFFD."""
     logprob: float
     """Natural logarithm of its probability."""
-    top: Mapping[str, float] = field(default_factory=dict[str, float])
+    top: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
     """The likeliest tokens there, likeliest first, as many as were asked for."""
 
 
