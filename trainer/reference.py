@@ -23,14 +23,14 @@ def load_reference(path: Path) -> Reference | None:
 
     Raises `UserError` where transformers cannot read it.
     """
-    # Accelerate is what transformers reads GGUF files with.
-    if not all(find_spec(library) for library in ("torch", "transformers", "accelerate")):
+    needed = ["torch", "transformers"]
+    if path.is_file():
+        needed.append("accelerate")  # transformers reads GGUF files with it
+    if not all(map(find_spec, needed)):
         return None
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
     folder, more = (path.parent, {"gguf_file": path.name}) if path.is_file() else (path, {})
     try:
         model = AutoModelForCausalLM.from_pretrained(

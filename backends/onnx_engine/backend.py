@@ -162,8 +162,8 @@ class OnnxBackend:
         )
 
     def _encode(self, text: str) -> list[int]:
-        """Return a prompt's tokens, at least one."""
-        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        """Return a prompt's tokens, at least one; some tokenizers put one before every text."""
+        ids = self._tokenizer.encode(text).ids
         starts = self._card.prepend_end_token or not ids
         return [self._card.end_token, *ids] if starts else ids
 
