@@ -5,6 +5,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from backends.model_directory import Precision
+
 END = "<|endoftext|>"
 SENTENCES = (
     "What would you do if you could fly?",
@@ -98,7 +100,7 @@ def tiny_llama(
 
 
 def tiny_model_directory(
-    path: Path, *, precision: str = "fp32", prepend_end_token: bool = False, **sizes: int
+    path: Path, *, precision: Precision = "fp32", prepend_end_token: bool = False, **sizes: int
 ) -> Path:
     """Write a tiny exported model directory at `path` and return it."""
     from trainer.export import export_model

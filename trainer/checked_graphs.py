@@ -1,30 +1,39 @@
-"""Build a checkpoint's graphs, hold fp32 against PyTorch, and measure what int8 costs."""
+"""Build a checkpoint's graphs, hold fp32 against PyTorch, and measure what each precision costs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends import UserError
+from backends import BackendError, UserError
 from backends.model_directory import GRAPH, Precision
 from backends.onnx_engine.decoder import Decoder
+from backends.onnx_engine.devices import HALF, choose_provider, has_cuda
+from trainer.choice import EXACT
 from trainer.graph import build_graph, save_graph
 from trainer.perplexity import perplexity
 from trainer.source import Reference, Source
+from trainer.speed import STREAMS, tokens_per_second
 
-PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+FOR_CPU: tuple[Precision, ...] = ("int8", "int8-block", "int4")
 PARITY_PROMPTS = 4
 
 
 @dataclass(frozen=True)
 class Figures:
-    """The graphs of one checkpoint by precision, each alone in its folder, and their quality."""
+    """The graphs of one checkpoint by precision, each alone in its folder, and what was measured.
+
+    A precision that this machine cannot compute has a graph and no figures.
+    """
 
     graphs: Mapping[Precision, Path]
     parity: dict[str, float]
     perplexity: Mapping[Precision, float]
+    """Infinite where numbers overflow."""
+    tokens_per_s: Mapping[Precision, Mapping[int, float]]
+    """Tokens/s of decoding, by how many texts are written at once."""
 
     def sizes(self) -> dict[Precision, int]:
         """Return the bytes of each graph on the disk."""
@@ -34,23 +43,52 @@ class Figures:
         }
 
 
+def candidates(validation: NDArray[np.integer] | None) -> tuple[Precision, ...]:
+    """Return what is worth building to choose from: 16 bits pay on CUDA only."""
+    if validation is None or len(validation) < 2:  # nothing to compare them on
+        return ()
+    return (*FOR_CPU, *HALF) if has_cuda() else FOR_CPU
+
+
 def build_checked(
-    source: Source, scratch: Path, validation: NDArray[np.integer] | None, tolerance: float
+    source: Source,
+    scratch: Path,
+    precisions: Iterable[Precision],
+    validation: NDArray[np.integer] | None,
+    tolerance: float,
 ) -> Figures:
-    """Build both graphs below `scratch`. Raises `UserError` with the figures where parity fails."""
+    """Build fp32's graph and those of `precisions` below `scratch`, check and measure them.
+
+    Raises `UserError` with the figures where fp32's logits are further than `tolerance` from
+    PyTorch's.
+    """
     graphs: dict[Precision, Path] = {}
-    figures: dict[Precision, float] = {}
+    decoders: dict[Precision, Decoder] = {}
+    losses: dict[Precision, float] = {}
     parity: dict[str, float] = {}
-    for precision in PRECISIONS:
+    for precision in dict.fromkeys((EXACT, *precisions)):
         graphs[precision] = scratch / precision / GRAPH
         graphs[precision].parent.mkdir()
         save_graph(build_graph(source.weights, source.sizes, precision), graphs[precision])
-        decoder = Decoder(graphs[precision], source.sizes, slots=2, threads=0)
-        if precision == "fp32" and source.reference is not None:
+        if (decoder := _open(graphs[precision], source, precision)) is None:
+            continue
+        decoders[precision] = decoder
+        if precision == EXACT and source.reference is not None:
             parity = check_parity(decoder, source.reference, tolerance)
         if validation is not None and len(validation) > 1:
-            figures[precision] = perplexity(decoder, validation, source.end_token)
-    return Figures(graphs, parity, figures)
+            losses[precision] = perplexity(decoder, validation, source.end_token)
+    return Figures(graphs, parity, losses, tokens_per_second(decoders))
+
+
+def _open(graph: Path, source: Source, precision: Precision) -> Decoder | None:
+    """Load a graph where it would be served; `None` for a 16-bit one that cannot run here."""
+    provider = choose_provider("auto", precision, precision)
+    try:
+        return Decoder(graph, source.sizes, slots=max(STREAMS), threads=0, provider=provider)
+    except BackendError:
+        if precision not in HALF:
+            raise
+        return None
 
 
 def check_parity(decoder: Decoder, reference: Reference, tolerance: float) -> dict[str, float]:

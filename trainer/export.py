@@ -2,15 +2,17 @@
 
 import argparse
 import json
+import math
 import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from backends import UserError
 from backends.model_directory import TOKENIZER, Card, Precision, check_name, write_model
+from trainer.choice import PERPLEXITY_TOLERANCE, PRECISIONS, choose, table
 from trainer.runs import Run, find_run
 
 if TYPE_CHECKING:
@@ -18,14 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
+    from trainer.checked_graphs import Figures
+
 EXAMPLE = """\
 example:
   python -m trainer export --run ask --to models/ask
   python -m trainer export --model path/to/gpt2 --to models/gpt2 --data held-out.txt
   python -m trainer export --model SmolLM2-135M.gguf --to models/smollm2 --data held-out.txt
 """
-PERPLEXITY_TOLERANCE = 0.005
-"""How much worse than fp32 (as a share) int8's perplexity may be for `auto` to choose it."""
 MOST_CHARACTERS = 1_000_000
 """Of a held-out text this much is read: more would not be measured."""
 PARITY_TOLERANCE = 1e-3
@@ -36,7 +38,8 @@ def export_model(
     source: Path,
     target: Path,
     *,
-    precision: str = "auto",
+    precision: Precision | Literal["auto"] = "auto",
+    perplexity_tolerance: float = PERPLEXITY_TOLERANCE,
     context: int | None = None,
     validation: "NDArray[np.integer] | None" = None,
     training: Mapping[str, object],
@@ -49,19 +52,22 @@ def export_model(
 ) -> Card:
     """Write the Hugging Face directory or GGUF file `source` as the model directory `target`.
 
-    `validation` (N,) are held-out token ids for the perplexity; without them it is not measured and
-    `auto` means fp32. `context` is the most tokens to attend to, all by default.
+    `validation` (N,) are held-out token ids for the perplexity; without them it is not measured.
+    `auto` is the fastest precision whose perplexity is at most the share `perplexity_tolerance`
+    above fp32's; without held-out tokens it is fp32. `context` is the most tokens to attend to, all
+    by default.
     `prepend_end_token` is for models of short texts divided by the end token.
-    Raises `UserError` where the checkpoint cannot be read or parity fails.
+    Raises `UserError` where the checkpoint cannot be read, parity fails or numbers overflow.
     """
-    from trainer.checked_graphs import build_checked
+    from trainer.checked_graphs import build_checked, candidates
     from trainer.source import load_source
 
     check_name(target.name)
     loaded = load_source(source, context)
     with tempfile.TemporaryDirectory(prefix="export-") as scratch:
-        figures = build_checked(loaded, Path(scratch), validation, parity_tolerance)
-        chosen = choose(precision, figures.perplexity)
+        wanted = candidates(validation) if precision == "auto" else (precision,)
+        figures = build_checked(loaded, Path(scratch), wanted, validation, parity_tolerance)
+        chosen = _choose(precision, figures, perplexity_tolerance)
 
         def fill(folder: Path) -> None:
             for file in figures.graphs[chosen].parent.iterdir():
@@ -81,8 +87,11 @@ def export_model(
                 data=dict(data),
                 training=dict(training),
                 parity=figures.parity,
-                perplexity=dict(figures.perplexity),
-                graph_bytes=dict(figures.sizes()),
+                perplexity={
+                    name: value for name, value in figures.perplexity.items() if value < math.inf
+                },
+                graph_bytes=figures.sizes(),
+                tokens_per_s={name: {**each} for name, each in figures.tokens_per_s.items()},
                 weights_sha256=loaded.sha256,
                 files=files,
             )
@@ -90,14 +99,19 @@ def export_model(
         return write_model(target, fill, make_card)
 
 
-def choose(precision: str, perplexity: Mapping[Precision, float]) -> Precision:
-    """Return the precision to serve: the one asked for, or int8 where it is as good as fp32."""
-    if precision == "fp32" or precision == "int8":
-        return precision
-    if "int8" not in perplexity:
-        return "fp32"
-    worse = perplexity["int8"] / perplexity["fp32"] - 1
-    return "int8" if worse <= PERPLEXITY_TOLERANCE else "fp32"
+def _choose(
+    precision: Precision | Literal["auto"], figures: "Figures", tolerance: float
+) -> Precision:
+    """Return what was asked for, or the best. Raises `UserError` where its numbers overflow."""
+    chosen = precision
+    if chosen == "auto":
+        chosen = choose(figures.perplexity, figures.tokens_per_s, tolerance)
+    if figures.perplexity.get(chosen) == math.inf:
+        raise UserError(
+            f"In {chosen} the numbers of this model overflow. Nothing was written: export it in "
+            "another precision, or, if that was fp32, train it again."
+        )
+    return chosen
 
 
 def export_run(run: Run, target: Path, **more: Any) -> Card:
@@ -119,8 +133,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "export",
         help="make a model directory that the bot can serve",
-        description="Build the serving graph in fp32 and int8, check it against PyTorch, measure "
-        "both on held-out text, and write the better choice as a model directory.",
+        description="Build the serving graph in several precisions, check fp32 against PyTorch, "
+        "measure all on held-out text, and write the best choice as a model directory.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -134,9 +148,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--to", type=Path, required=True, help="where to write: models/NAME")
     parser.add_argument(
         "--precision",
-        choices=("auto", "fp32", "int8"),
+        choices=("auto", *PRECISIONS),
         default="auto",
-        help="auto (the default) takes int8 where its perplexity is within 0.5 %% of fp32's",
+        help="auto (the default) takes the fastest whose perplexity is near fp32's",
+    )
+    parser.add_argument(
+        "--perplexity-tolerance",
+        type=_share,
+        default=PERPLEXITY_TOLERANCE,
+        metavar="SHARE",
+        help="how much worse than fp32's it may be for auto to take it (default 0.005: 0.5 %%)",
     )
     parser.add_argument(
         "--data",
@@ -167,6 +188,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     more: dict[str, Any] = {
         "precision": arguments.precision,
         "context": arguments.context,
+        "perplexity_tolerance": arguments.perplexity_tolerance,
         "parity_tolerance": arguments.parity_tolerance,
     }
     sys.stderr.write("Building, checking and measuring the graphs …\n")
@@ -181,7 +203,14 @@ def run_export(arguments: argparse.Namespace) -> None:
         more |= {"training": {}, "data": {}, "defaults": {}, "base": arguments.model.name}
         short = arguments.short_texts
         card = export_model(arguments.model, arguments.to, prepend_end_token=short, **more)
-    sys.stdout.write(table(card, arguments.to))
+    sys.stdout.write(table(card, arguments.to, arguments.perplexity_tolerance))
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError
+    return value
 
 
 def read_tokens(path: Path, tokenizer: "Tokenizer") -> "NDArray[np.integer]":
@@ -196,21 +225,3 @@ def read_tokens(path: Path, tokenizer: "Tokenizer") -> "NDArray[np.integer]":
         return np.array(tokenizer.encode(text).ids)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as held-out text: {error}") from error
-
-
-def table(card: Card, target: Path) -> str:
-    """Return what was measured, a line a precision, the chosen one marked."""
-    compared = (
-        f"logits within {max(card.parity.values()):.1e} of PyTorch's"
-        if card.parity
-        else "not compared with PyTorch"
-    )
-    lines = [
-        f"{target}: {card.architecture.parameters:,} parameters, {compared}",
-        f"{'precision':<12}{'perplexity':>12}{'megabytes':>12}",
-    ]
-    for precision, size in card.graph_bytes.items():
-        figure = f"{card.perplexity[precision]:.3f}" if precision in card.perplexity else "–"
-        chosen = "  <- chosen" if precision == card.precision else ""
-        lines.append(f"{precision:<12}{figure:>12}{size / 1e6:>12.1f}{chosen}")
-    return "\n".join(lines) + "\n"

@@ -111,7 +111,8 @@ def resume_command(arguments: argparse.Namespace) -> str:
 
 
 def _export(run: Run, target: Path) -> None:
-    from trainer.export import export_run, table
+    from trainer.choice import table
+    from trainer.export import export_run
 
     sys.stderr.write("Building, checking and measuring the graphs …\n")
     sys.stdout.write(table(export_run(run, target), target))

@@ -45,6 +45,8 @@ class Nodes:
     def constant(self, name: str, value: NDArray[Any]) -> str:
         """Store a constant once, real numbers as `real`, and return its name."""
         if value.dtype == np.float32:
-            value = value.astype(helper.tensor_dtype_to_np_dtype(self.real))
+            # What overflows in 16 bits shows in the perplexity.
+            with np.errstate(over="ignore"):
+                value = value.astype(helper.tensor_dtype_to_np_dtype(self.real))
         self.constants.setdefault(name, value)
         return name

@@ -11,22 +11,28 @@ from trainer.windows import Windows
 WORK = 1e12
 """Parameters times tokens that a measurement may take: seconds for a small model."""
 MOST_TOKENS = 65_536
+MOST_LOSS = 700.0
+"""Nats a token, whose exponential can still be written as a number; NaN is not below it, either."""
+WINDOW = 1024
+"""Tokens read at once at most: their logits for a whole vocabulary lie in memory together."""
 
 
 def perplexity(decoder: Decoder, tokens: NDArray[np.integer], end_token: int) -> float:
     """Return exp of the mean negative log-likelihood of each token given those before it.
 
     Tokens (N,) are cut into the windows that training sees: each begins at the start of a text,
-    where the bot will begin, too. At most as many tokens are read as takes seconds.
+    where the bot will begin, too. At most as many tokens are read as takes seconds. Where numbers
+    overflow it is infinite.
     """
     limit = max(256, int(min(MOST_TOKENS, WORK / decoder.sizes.parameters)))
     chosen = np.asarray(tokens[:limit], np.int64)
-    length = min(decoder.sizes.context, len(chosen) - 1)
+    length = min(decoder.sizes.context, WINDOW, len(chosen) - 1)
     loss, count = 0.0, 0
     for inputs, targets in Windows(chosen, length, batch=1, end=end_token, seed=0).in_order():
         loss += float(_losses(decoder.score(inputs[0]), targets[0]).sum())
         count += length
-    return math.exp(loss / count)
+    mean = loss / count
+    return math.exp(mean) if mean < MOST_LOSS else math.inf
 
 
 def _losses(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -16,6 +16,11 @@ HALF: tuple[Precision, ...] = ("fp16", "bf16")
 """What CUDA's attention over a cache computes with; the other precisions are for the CPU."""
 
 
+def has_cuda() -> bool:
+    """Tell whether this ONNX Runtime was built with CUDA."""
+    return CUDA in onnxruntime.get_available_providers()
+
+
 def choose_provider(device: object, name: str, precision: Precision) -> str:
     """Return ONNX Runtime's provider for a model. `auto` takes CUDA for 16-bit models.
 
@@ -34,7 +39,7 @@ def choose_provider(device: object, name: str, precision: Precision) -> str:
         )
     if device == "cpu" or precision not in HALF:
         return CPU
-    if CUDA not in onnxruntime.get_available_providers():
+    if not has_cuda():
         log.warning(
             "The model %s is made for CUDA, but this ONNX Runtime has none: it runs on the CPU, "
             "slower. Install chinwag's extra gpu in place of cpu.",

@@ -1,14 +1,17 @@
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import GPT2LMHeadModel
 
 from backends import UserError
 from backends.model_directory import Precision, read_card, sha256_of, verify_model
 from tests.models import tiny_checkpoint
+from trainer.choice import PRECISIONS
 from trainer.cli import main
-from trainer.export import PERPLEXITY_TOLERANCE, choose, export_model, export_run
+from trainer.export import export_model, export_run
 from trainer.runs import Run
 
 HELD_OUT = np.random.default_rng(0).integers(0, 371, 300)
@@ -46,7 +49,8 @@ def test_a_run_is_exported_with_all_that_is_known_of_it(run: Run, tmp_path: Path
     assert card.data == {"source": "titles", "licence": "PDDL"}
     assert (card.training, card.defaults) == ({"seed": 7}, {"prefix": "What"})
     assert card.weights_sha256 == sha256_of(run.best / "model.safetensors")
-    assert set(card.perplexity) == {"fp32", "int8"}
+    measured = ["fp32", "int8", "int8-block", "int4"]
+    assert list(card.perplexity) == list(card.tokens_per_s) == list(card.graph_bytes) == measured
 
 
 def test_a_parity_failure_writes_nothing_and_keeps_the_old_model(run: Run, tmp_path: Path):
@@ -58,7 +62,7 @@ def test_a_parity_failure_writes_nothing_and_keeps_the_old_model(run: Run, tmp_p
     assert [path.name for path in target.parent.iterdir()] == ["titles"]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_precision_asked_for_is_taken(precision: Precision, checkpoint: Path, tmp_path: Path):
     card = export_model(
         checkpoint, tmp_path / "tiny", precision=precision, training={}, data={}, defaults={}
@@ -67,12 +71,21 @@ def test_a_precision_asked_for_is_taken(precision: Precision, checkpoint: Path, 
     assert (tmp_path / "tiny" / "model.onnx").stat().st_size == card.graph_bytes[precision]
 
 
-def test_auto_takes_int8_only_where_it_is_measured_to_be_as_good():
-    limit = 10 * (1 + PERPLEXITY_TOLERANCE)
-    assert choose("auto", {"fp32": 10, "int8": 9.9}) == "int8"
-    assert choose("auto", {"fp32": 10, "int8": limit - 0.001}) == "int8"
-    assert choose("auto", {"fp32": 10, "int8": limit + 0.001}) == "fp32"
-    assert choose("auto", {}) == "fp32"
+def test_auto_without_held_out_text_builds_fp32_only(checkpoint: Path, tmp_path: Path):
+    card = export_model(checkpoint, tmp_path / "tiny", training={}, data={}, defaults={})
+    assert (card.precision, set(card.graph_bytes)) == ("fp32", {"fp32"})
+
+
+def test_a_precision_whose_numbers_overflow_is_refused(checkpoint: Path, tmp_path: Path):
+    model = GPT2LMHeadModel.from_pretrained(checkpoint)
+    model.state_dict()["transformer.h.0.mlp.c_fc.bias"].fill_(1e5)  # 16 bits end at 65,504
+    model.save_pretrained(checkpoint)
+    facts = {"training": {}, "data": {}, "defaults": {}, "validation": HELD_OUT}
+    # So large numbers leave fp32 few digits for the small ones.
+    more = {"precision": "fp16", "parity_tolerance": math.inf}
+    with pytest.raises(UserError, match="In fp16 the numbers of this model overflow"):
+        export_model(checkpoint, tmp_path / "models" / "tiny", **facts, **more)
+    assert not (tmp_path / "models").exists() or list((tmp_path / "models").iterdir()) == []
 
 
 def test_a_name_that_could_not_be_served_is_refused_before_any_work(
@@ -90,7 +103,8 @@ def test_the_command_prints_what_was_measured(
     assert main(["export", "--run", "titles", *runs, "--to", str(target)]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[0].startswith(f"{target}: 39,392 parameters, logits within ")
-    assert [line.split()[0] for line in out.splitlines()[1:]] == ["precision", "fp32", "int8"]
+    measured = ["precision", "fp32", "int8", "int8-block", "int4"]
+    assert [line.split()[0] for line in out.splitlines()[1:]] == measured
     assert out.count("<- chosen") == 1
 
 
