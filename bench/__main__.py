@@ -2,8 +2,6 @@
 
 import argparse
 import importlib
-import logging
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -81,7 +79,6 @@ def run_measurement(arguments: argparse.Namespace) -> int:
     from bench.rows import print_table, save_rows
 
     rows: list[Row] = []
-    _calm_libraries()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         shape = SHAPES[arguments.shape]
         checkpoint = make_checkpoint(Path(scratch) / "checkpoint", shape, flat=arguments.flat)
@@ -106,13 +103,6 @@ def _header(shape: str, plan: "Plan") -> str:
         f"{plan.rounds} rounds in turns\n"
         f"next token: entropy {entropy:.1f} nats, {nucleus:,.0f} tokens hold 0.95\n"
     )
-
-
-def _calm_libraries() -> None:
-    """Keep progress bars and notes of the other engines out of the tables."""
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    for library in ("transformers", "optimum"):
-        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def run_soak(arguments: argparse.Namespace) -> int:

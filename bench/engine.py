@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, TypeVar
 
+from backends.model_directory import Precision
 from bench.engines import Engine
 from bench.engines.chinwag import Chinwag
 from bench.plan import Plan, take_turns
@@ -17,7 +18,7 @@ from bench.rows import Row, row_of_speeds
 if TYPE_CHECKING:
     from bench.engines.ctranslate import CTranslate
 
-PRECISIONS = ("int8", "fp32")
+PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
 
 Side = TypeVar("Side", bound=Engine)
 

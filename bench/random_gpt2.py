@@ -11,11 +11,13 @@ import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from backends.model_directory import Precision
 from trainer.export import export_model
 
 END = "<|endoftext|>"
@@ -62,7 +64,8 @@ def make_checkpoint(path: Path, shape: Shape, *, flat: bool = False) -> Path:
 def _decide(model: GPT2LMHeadModel) -> None:
     """Make the next token as predictable as a trained model's."""
     with torch.no_grad():
-        for block in model.transformer.h:
+        blocks: Any = model.transformer.h
+        for block in blocks:
             block.attn.c_proj.weight *= BLOCKS
             block.mlp.c_proj.weight *= BLOCKS
         deviation = model.config.initializer_range * model.config.n_embd**0.5
@@ -81,7 +84,7 @@ def make_tokenizer(vocabulary: int) -> Tokenizer:
     return tokenizer
 
 
-def export(checkpoint: Path, precision: str) -> Path:
+def export(checkpoint: Path, precision: Precision) -> Path:
     """Return the model directory of a checkpoint, made beside it where it is not there yet."""
     target = checkpoint.parent / precision
     if not target.exists():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backends import ModelSpec, Prompt, Sampling
-from backends.onnx_engine import open_onnx
+from backends.onnx_engine.backend import open_backend
 from bench.engines import REPETITION_PENALTY, TEMPERATURE, TOP_P, cores
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ class Chinwag:
         self.name = f"chinwag {directory.name}"
         self._runner = asyncio.Runner()
         options = {"slots": slots, "threads": cores()}
-        self.backend = self.run(open_onnx(ModelSpec(directory.name, "onnx", directory, options)))
+        self.backend = self.run(open_backend(ModelSpec(directory.name, "onnx", directory, options)))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the event loop that the backend belongs to."""

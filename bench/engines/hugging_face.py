@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from transformers import GPT2LMHeadModel
+from transformers.utils import logging as transformers_logging
 
 from bench.engines import REPETITION_PENALTY, TEMPERATURE, TOP_P, cores
 
@@ -18,7 +19,7 @@ class Generate:
     def __init__(self, name: str, model: Any, tokenizer: Path, **options: Any) -> None:
         """`options` go to `generate`."""
         self.name = name
-        self._model = model
+        self._model: Any = model
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._options = options
 
@@ -47,10 +48,14 @@ def open_transformers(checkpoint: Path) -> Generate:
 
 def open_optimum(checkpoint: Path) -> Generate:
     """Export with Optimum and open. Raises `ModuleNotFoundError` where it is not installed."""
-    from onnxruntime import SessionOptions
+    import onnxruntime
     from optimum.onnxruntime import ORTModelForCausalLM
+    from optimum.utils import logging as optimum_logging
 
-    options = SessionOptions()
+    transformers_logging.set_verbosity_error()
+    optimum_logging.set_verbosity_error()
+
+    options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's notes on transformers' code
@@ -62,7 +67,8 @@ def open_optimum(checkpoint: Path) -> Generate:
 
 def open_compiled(checkpoint: Path, device: str) -> Generate:
     """Open in fp16 with a cache of fixed size, so that a step is compiled once for each width."""
-    model = GPT2LMHeadModel.from_pretrained(checkpoint, torch_dtype=torch.float16).eval().to(device)
+    model: Any = GPT2LMHeadModel.from_pretrained(checkpoint, dtype=torch.float16).eval()
+    model.to(device)
     model.forward = torch.compile(model.forward, mode="reduce-overhead", fullgraph=True)
     name = "transformers static cache, compiled, fp16"
     return Generate(name, model, checkpoint / "tokenizer.json", cache_implementation="static")
