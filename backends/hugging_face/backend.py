@@ -107,11 +107,15 @@ class HuggingFaceBackend:
 
     def info(self) -> ModelInfo:
         """Return what a user may know of the model."""
+        memory = (
+            f"at most {self._memory / 1e6:,.0f} MB: weights, and keys and values of the one text "
+            "that is written at a time"
+        )
         return ModelInfo(
             name=self.name,
             backend=self._spec.backend,
             context=self._loaded.context,
-            details={**self._loaded.details, **self._source.facts()},
+            details={**self._loaded.details, **self._source.facts(), "Memory": memory},
             defaults=self._source.about.get("defaults", {}),
         )
 
@@ -124,7 +128,7 @@ class HuggingFaceBackend:
             waiting=self._worker.waiting,
             slots=1,
             cache_usage=cached / loaded.context if loaded.context else 0.0,
-            memory_bytes=loaded.weight_bytes + loaded.token_bytes * (loaded.context or 0),
+            memory_bytes=self._memory,
         )
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
@@ -143,6 +147,11 @@ class HuggingFaceBackend:
     async def aclose(self) -> None:
         """End texts under way as cancelled and free the model."""
         await asyncio.to_thread(self._worker.close)
+
+    @property
+    def _memory(self) -> int:
+        """Bytes of the weights, and of a full cache where the context is bounded."""
+        return self._loaded.weight_bytes + self._loaded.token_bytes * (self._loaded.context or 0)
 
     async def _request(self, prompt: Prompt) -> Request:
         tokens = await asyncio.to_thread(self._encode, prompt.input)

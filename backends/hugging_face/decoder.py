@@ -4,6 +4,7 @@
 every step's logits, asks for a token, and leaves no other to pick.
 """
 
+import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -85,6 +86,7 @@ def enough_memory(name: str) -> Generator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
+        traceback.clear_frames(error.__traceback__)  # their tensors would live as long as it does
         torch.cuda.empty_cache()
         raise BackendError(
             f"The GPU's memory is too small for the model {name} now: ask for a shorter text, "
