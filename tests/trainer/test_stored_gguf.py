@@ -16,8 +16,8 @@ TOKENS = np.random.default_rng(1).integers(0, 371, 40)
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sizes = {"tie_word_embeddings": False, "attention_bias": True}
-    return tiny_llama(tmp_path_factory.mktemp("checkpoint"), **sizes)
+    path = tmp_path_factory.mktemp("checkpoint")
+    return tiny_llama(path, tie_word_embeddings=False, attention_bias=True)
 
 
 @pytest.fixture(scope="module")
