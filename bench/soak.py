@@ -201,12 +201,14 @@ async def lost_slots(backend: OnnxBackend) -> list[str]:
         return [f"slots are held though nobody reads: {backend.load()}"]
     prompt = Prompt("all slots", Sampling(max_tokens=100_000))
     streams = [backend.generate(prompt) for _ in range(SLOTS)]
-    await asyncio.gather(*(anext(aiter(stream)) for stream in streams))
+    first = [asyncio.ensure_future(anext(stream)) for stream in streams]
     full = await _comes_true(lambda: backend.load().running == SLOTS)
     found = [] if full else [f"only {backend.load().running} of {SLOTS} slots can be used"]
+    for waiting in first:
+        waiting.cancel()
+    await asyncio.gather(*first, return_exceptions=True)
     for stream in streams:
-        async with aclosing(stream):
-            pass
+        await stream.aclose()
     return found
 
 

@@ -1,0 +1,1 @@
+"""Tests of the benchmarks' machinery, on tiny models: no timing is asserted."""
