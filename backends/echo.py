@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from backends.options import number, refuse_unknown
+from backends.options import number, refuse_unknown, refuse_unsupported
 from backends.stop_strings import StopStrings
 from backends.vocabulary import (
     Backend,
@@ -55,6 +55,7 @@ class EchoBackend:
         """Stream the prompt's input back n times, the texts side by side."""
         if self._closed.is_set():
             raise BackendError(f"The model {self._name} is closed.")
+        refuse_unsupported(prompt.sampling, "echo", ("bad_words", "logprobs"))
         words = split_words(prompt.input)
         texts = [_Text(prompt, index, len(words)) for index in range(prompt.n)]
         for word in words[: prompt.sampling.max_tokens]:

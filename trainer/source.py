@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from tokenizers import Tokenizer
 
 from backends import UserError
+from backends.decoding.detokenizer import TokenBytes
 from backends.model_directory import Architecture
-from backends.onnx_engine.detokenizer import TokenBytes
 from trainer.gpt2_source import read_gpt2
 from trainer.llama_source import read_llama
 from trainer.nodes import Weights

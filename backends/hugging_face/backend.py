@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer
 
+from backends.decoding.texts import Request
 from backends.hugging_face.source import Source, find_source
 from backends.hugging_face.tokens import load_tokenizer, token_bytes
 from backends.hugging_face.worker import Worker
-from backends.onnx_engine.texts import Request
 from backends.options import refuse_unknown, string, whole_number
 from backends.vocabulary import BackendError, Chunk, Load, ModelInfo, ModelSpec, Prompt
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from backends.onnx_engine.detokenizer import TokenBytes
+from backends.decoding.detokenizer import TokenBytes
 from backends.vocabulary import BackendError
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")

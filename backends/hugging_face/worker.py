@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.onnx_engine.handover import Outbox
-from backends.onnx_engine.sampling import DAMAGED, NONE, Sampler
-from backends.onnx_engine.texts import Request, Text
+from backends.decoding.handover import Outbox
+from backends.decoding.sampling import DAMAGED, NONE, Sampler
+from backends.decoding.texts import Request, Text
 from backends.vocabulary import BackendError, Chunk
 
 log = logging.getLogger(__name__)

@@ -8,12 +8,12 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from backends.card import Card, describe
+from backends.decoding.detokenizer import TokenBytes
+from backends.decoding.texts import Request
 from backends.model_directory import GRAPH, TOKENIZER, verify_model
 from backends.onnx_engine.decoder import Decoder
-from backends.onnx_engine.detokenizer import TokenBytes
 from backends.onnx_engine.devices import choose_provider, tell_if_cuda_failed
 from backends.onnx_engine.scheduler import Scheduler
-from backends.onnx_engine.texts import Request
 from backends.options import refuse_unknown, whole_number
 from backends.vocabulary import BackendError, Chunk, Load, ModelInfo, ModelSpec, Prompt
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from backends.decoding.handover import Outbox
+from backends.decoding.sampling import DAMAGED, NONE, Sampler
+from backends.decoding.texts import Request, Text
 from backends.onnx_engine.decoder import Decoder
-from backends.onnx_engine.handover import Outbox
 from backends.onnx_engine.prefix_cache import CHUNK, Held, Shelf, best_source
-from backends.onnx_engine.sampling import DAMAGED, NONE, Sampler
-from backends.onnx_engine.texts import Request, Text
 from backends.vocabulary import BackendError
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from plugins.values import expectation
 from plugins.vocabulary import Command, Context, Option, Piece
 
 _ABOUT = (
-    "chinwag writes with a GPT-2 language model. What it writes is made by a machine: it is "
+    "chinwag writes with language models such as GPT-2. What it writes is made by a machine: it is "
     "invented, it may be wrong, and nobody has checked it."
 )
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from backends import BackendError, ModelSpec, Prompt, Sampling, Usage
+from backends.decoding.texts import Text
 from backends.model_directory import GRAPH, TOKENIZER
 from backends.onnx_engine import open_onnx
 from backends.onnx_engine.backend import OnnxBackend
-from backends.onnx_engine.texts import Text
 from tests.backends.onnx_engine.engines import Breakable, Whole, breakable_engine, engine, read
 from tests.models import tiny_model_directory
 from tests.waiting import until

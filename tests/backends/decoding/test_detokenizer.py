@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 
 from backends import BackendError
-from backends.onnx_engine.detokenizer import Detokenizer, TokenBytes, byte_alphabet
+from backends.decoding.detokenizer import Detokenizer, TokenBytes, byte_alphabet
 from tests.models import END, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()

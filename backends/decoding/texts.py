@@ -5,9 +5,9 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 
-from backends.onnx_engine.detokenizer import Detokenizer, TokenBytes
-from backends.onnx_engine.handover import Inbox
-from backends.onnx_engine.sampling import COLDEST, Likelihood
+from backends.decoding.detokenizer import Detokenizer, TokenBytes
+from backends.decoding.handover import Inbox
+from backends.decoding.sampling import COLDEST, Likelihood
 from backends.stop_strings import StopStrings
 from backends.vocabulary import Chunk, FinishReason, Prompt, TokenLogprob, Usage
 

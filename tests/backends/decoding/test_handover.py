@@ -3,9 +3,9 @@ import asyncio
 import pytest
 
 from backends import BackendError, Chunk, Prompt, TokenLogprob
-from backends.onnx_engine.detokenizer import TokenBytes
-from backends.onnx_engine.handover import BACKLOG, Inbox, Outbox
-from backends.onnx_engine.texts import Request
+from backends.decoding.detokenizer import TokenBytes
+from backends.decoding.handover import BACKLOG, Inbox, Outbox
+from backends.decoding.texts import Request
 from tests.models import tiny_tokenizer
 
 

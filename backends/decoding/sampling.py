@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.onnx_engine.philox import uniform
+from backends.decoding.philox import uniform
 from backends.vocabulary import Sampling
 
 Floats = NDArray[np.float32]

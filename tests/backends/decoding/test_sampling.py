@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends import Sampling
-from backends.onnx_engine.sampling import DAMAGED, NONE, Floats, Sampler, keep_top
+from backends.decoding.sampling import DAMAGED, NONE, Floats, Sampler, keep_top
 
 SEEDS = st.integers(0, 2**32 - 1)
 VOCABULARY = 700
