@@ -12,7 +12,7 @@ from bench.random_gpt2 import prompts
 REST = 0.3
 """Seconds between two sides: the threads of the one before still spin for a while."""
 WARM_UP = 8
-"""Tokens that each side writes before it is measured."""
+"""Tokens that are enough for a side to be ready."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Plan:
     streams: Sequence[int] = (1, 8, 32)
     rounds: int = 5
     new_tokens: int = 128
+    warm_up: int = WARM_UP
+    """Tokens that each side writes before it is measured."""
 
 
 Speeds = dict[str, list[float]]
@@ -34,7 +36,7 @@ def take_turns(plan: Plan, engines: Sequence[Engine], streams: int) -> Speeds:
     """Measure the engines side by side: each in every round, in every place of the order."""
     speeds: Speeds = {engine.name: [] for engine in engines}
     for engine in engines:
-        speed(engine, streams, WARM_UP, seed=0)
+        speed(engine, streams, plan.warm_up, seed=0)
     for number in range(plan.rounds):
         first = number % len(engines)
         seed = 1000 * streams + number  # prompts that no engine has seen before

@@ -23,7 +23,7 @@ from trainer.export import export_model
 END = "<|endoftext|>"
 BLOCKS = 10.0
 """By this the blocks' outputs outweigh the embedding, or each token would propose itself again."""
-LOGITS = 4.3
+LOGITS = 4.4
 """Standard deviation of the logits that gives 124M the entropy wanted."""
 PARITY_TOLERANCE = 0.1
 """Logits are larger than a trained model's, and so are their rounding errors."""

@@ -66,9 +66,11 @@ def open_optimum(checkpoint: Path) -> Generate:
 
 
 def open_compiled(checkpoint: Path, device: str) -> Generate:
-    """Open in fp16 with a cache of fixed size, so that a step is compiled once for each width."""
+    """Open in fp16 with a cache of fixed size, with which `generate` compiles its steps on a GPU.
+
+    It calls torch.compile with the mode "reduce-overhead", that is with CUDA graphs.
+    """
     model: Any = GPT2LMHeadModel.from_pretrained(checkpoint, dtype=torch.float16).eval()
     model.to(device)
-    model.forward = torch.compile(model.forward, mode="reduce-overhead", fullgraph=True)
     name = "transformers static cache, compiled, fp16"
     return Generate(name, model, checkpoint / "tokenizer.json", cache_implementation="static")
