@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import onnxruntime
 
-from backends import Prompt
+from backends import Prompt, UserError
 from backends.model_directory import GRAPH
 from bench.bandwidth import read_bandwidth, weight_bytes
 from bench.engines.chinwag import Chinwag, sampling
@@ -66,12 +66,15 @@ class Steps:
 
 
 def observe(engine: Chinwag, streams: int, new_tokens: int, seed: int) -> Steps:
-    """Watch the steps from where all texts have begun to where the first one ends."""
+    """Watch the steps from where all texts have begun to where the first one ends.
+
+    Raises `UserError` where that is no two steps.
+    """
     with graph_runs() as runs:
         begin, end = engine.run(_window(engine, streams, new_tokens, seed))
     inside = [run for run in runs if begin <= run.start and run.end <= end]
     if len(inside) < 2:
-        raise RuntimeError(f"{len(inside)} steps are too few to say: write more tokens.")
+        raise UserError(f"{len(inside)} steps are too few to say: ask for more --new-tokens.")
     # From the start of the first step to that of the last: as many graphs as pauses.
     whole = inside[-1].start - inside[0].start
     steps, busy = len(inside) - 1, sum(run.end - run.start for run in inside[:-1])

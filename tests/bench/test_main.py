@@ -17,7 +17,7 @@ def test_a_measurement_prints_its_table_and_writes_its_rows(tmp_path, capsys):
         "--rounds",
         "1",
         "--new-tokens",
-        "12",
+        "200",
         "--json",
         str(target),
     ]
