@@ -11,13 +11,16 @@ from backends import BackendError, UserError
 from backends.model_directory import GRAPH, Precision
 from backends.onnx_engine.decoder import Decoder
 from backends.onnx_engine.devices import HALF, choose_provider, has_cuda
+from trainer.balance import balance
 from trainer.choice import EXACT
 from trainer.graph import build_graph, save_graph
+from trainer.nodes import Weights
 from trainer.perplexity import perplexity
 from trainer.source import Reference, Source
 from trainer.speed import STREAMS, tokens_per_second
 
-FOR_CPU: tuple[Precision, ...] = ("int8", "int8-block", "int4")
+WHOLE: tuple[Precision, ...] = ("int8", "int8-block", "int4")
+"""What multiplies whole numbers: outliers cost it most, and it is for the CPU."""
 PARITY_PROMPTS = 4
 
 
@@ -45,9 +48,14 @@ class Figures:
 
 def candidates(validation: NDArray[np.integer] | None) -> tuple[Precision, ...]:
     """Return what is worth building to choose from: 16 bits pay on CUDA only."""
-    if validation is None or len(validation) < 2:  # nothing to compare them on
+    if not _is_enough(validation):
         return ()
-    return (*FOR_CPU, *HALF) if has_cuda() else FOR_CPU
+    return (*WHOLE, *HALF) if has_cuda() else WHOLE
+
+
+def _is_enough(validation: NDArray[np.integer] | None) -> bool:
+    """Tell whether there is a token to predict."""
+    return validation is not None and len(validation) > 1
 
 
 def build_checked(
@@ -59,6 +67,8 @@ def build_checked(
 ) -> Figures:
     """Build fp32's graph and those of `precisions` below `scratch`, check and measure them.
 
+    `validation` (N,) are held-out tokens; without them no perplexity is measured, and weights are
+    quantised as they are.
     Raises `UserError` with the figures where fp32's logits are further than `tolerance` from
     PyTorch's.
     """
@@ -66,17 +76,22 @@ def build_checked(
     decoders: dict[Precision, Decoder] = {}
     losses: dict[Precision, float] = {}
     parity: dict[str, float] = {}
+    balanced: Weights | None = None
+    held_out = validation if _is_enough(validation) else None
     for precision in dict.fromkeys((EXACT, *precisions)):
+        weights = source.weights
+        if precision in WHOLE and held_out is not None:
+            weights = balanced = balanced or balance(source, held_out, scratch)
         graphs[precision] = scratch / precision / GRAPH
         graphs[precision].parent.mkdir()
-        save_graph(build_graph(source.weights, source.sizes, precision), graphs[precision])
+        save_graph(build_graph(weights, source.sizes, precision), graphs[precision])
         if (decoder := _open(graphs[precision], source, precision)) is None:
             continue
         decoders[precision] = decoder
         if precision == EXACT and source.reference is not None:
             parity = check_parity(decoder, source.reference, tolerance)
-        if validation is not None and len(validation) > 1:
-            losses[precision] = perplexity(decoder, validation, source.end_token)
+        if held_out is not None:
+            losses[precision] = perplexity(decoder, held_out, source.end_token)
     return Figures(graphs, parity, losses, tokens_per_second(decoders))
 
 

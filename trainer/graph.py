@@ -22,7 +22,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from backends.model_directory import Architecture, Precision
-from trainer.arithmetic import ARITHMETIC
+from trainer.arithmetic import ARITHMETIC, Arithmetic
 from trainer.gpt2_graph import gpt2
 from trainer.llama_graph import llama
 from trainer.nodes import MICROSOFT, Nodes, Weights
@@ -39,7 +39,11 @@ def build_graph(weights: Weights, sizes: Architecture, precision: Precision) -> 
 
     `weights` have their names in the Hugging Face format, without `transformer.` or `model.`.
     """
-    how = ARITHMETIC[precision]
+    return assemble(weights, sizes, ARITHMETIC[precision])
+
+
+def assemble(weights: Weights, sizes: Architecture, how: Arithmetic) -> onnx.ModelProto:
+    """Return the decoder whose matrices are multiplied so."""
     nodes = Nodes(how.real)
     logits = FAMILIES[sizes.family](nodes, how, weights, sizes)
     # ONNX Runtime removes an Identity when it loads, but not a Cast that changes nothing.
