@@ -26,7 +26,7 @@ format: $(VENV)/full ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/bench ## measure what docs/benchmarks.md reports (12 minutes)
+bench: $(VENV)/full ## measure what docs/benchmarks.md reports (12 minutes)
 	$(BIN)/python -m bench engine
 
 clean: ## remove the virtual environment and caches
@@ -47,12 +47,8 @@ $(VENV)/convert: $(BIN)/python pyproject.toml
 	@touch $@ $(VENV)/light
 
 $(VENV)/full: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,train,convert,optimum,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,train,convert,bench,dev]'
 	@touch $@ $(VENV)/light $(VENV)/convert
-
-$(VENV)/bench: $(VENV)/full
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	@touch $@
 
 # A server that we did not write, for the tests of the http backend. It wants another transformers than
 # the trainer does, so it has an environment of its own, which finds torch in ours (after its own).
