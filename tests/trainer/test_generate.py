@@ -80,7 +80,7 @@ def test_an_error_leaves_no_file_behind(tiny_model: Path, tmp_path: Path, capsys
     file = tmp_path / "out.txt"
     words = ("--model", str(tiny_model), "--prefix", "\x01" * 100)
     assert generate(*words, "--to-file", str(file)) == 1
-    assert "The prompt has 100 tokens" in capsys.readouterr().err
+    assert "The prefix has 100 tokens" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
