@@ -59,13 +59,13 @@ class Scheduler:
 
     @property
     def running(self) -> int:
-        """Texts that hold a slot now."""
-        return len(self._running) + (self._reading is not None)
+        """Texts that hold a slot now, or had one and go on as soon as they are read again."""
+        return len(self._running) + len(self._sliding) + (self._reading is not None)
 
     @property
     def waiting(self) -> int:
-        """Requests of which texts wait for a slot, and texts that wait to go on."""
-        return len(self._waiting) + len(self._sliding)
+        """Requests of which texts wait for a slot."""
+        return len(self._waiting)
 
     @property
     def cached(self) -> int:
