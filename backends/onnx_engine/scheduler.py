@@ -60,7 +60,9 @@ class Scheduler:
     @property
     def running(self) -> int:
         """Texts that hold a slot now, or had one and go on as soon as they are read again."""
-        return len(self._running) + len(self._sliding) + (self._reading is not None)
+        held = len(self._running) + len(self._sliding) + (self._reading is not None)
+        # Asked from another thread, a text on its way may be seen in two places.
+        return min(held, self._decoder.slots)
 
     @property
     def waiting(self) -> int:
