@@ -121,5 +121,6 @@ def _feeds(sizes: Architecture, tokens: NDArray[np.integer]) -> dict[str, NDArra
         "seqlens_k": np.array([length - 1], np.int32),
         "total_sequence_length": np.array(length, np.int32),
         "logit_rows": np.zeros(1, np.int64),
+        "temperatures": np.ones((1, 1), np.float32),
         **past,
     }

@@ -9,18 +9,23 @@ Inputs (B rows, S new tokens a row, C cache capacity, R rows of logits wanted):
     seqlens_k                 int32 (B,), cached and new tokens of each row, less one
     total_sequence_length     int32 (), the longest row's cached and new tokens
     logit_rows                int64 (R,), which of the B * S tokens to predict from
+    temperatures              float32 (R, 1), above 0
     past_key_I, past_value_I  (B, cached heads, C, head width) for each layer I, of the type in
                               which the precision has real numbers: float32, float16 or bfloat16
 Outputs:
     logits                    float32 (R, vocabulary)
+    weights                   float32 (R, padded vocabulary), softmax(logits / temperatures), and
+                              zeros behind it up to a multiple of the sampler's blocks
     present_key_I, present_value_I, as the past with the new tokens written in
 """
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from backends.decoding.weights import padded
 from backends.model_directory import Architecture, Precision
 from trainer.arithmetic import ARITHMETIC, Arithmetic
 from trainer.gpt2_graph import gpt2
@@ -51,7 +56,16 @@ def assemble(weights: Weights, sizes: Architecture, how: Arithmetic) -> onnx.Mod
         nodes.add("Identity", [logits], output="logits")
     else:
         nodes.add("Cast", [logits], output="logits", to=TensorProto.FLOAT)
+    _weigh(nodes, sizes)
     return _model(nodes, sizes)
+
+
+def _weigh(nodes: Nodes, sizes: Architecture) -> None:
+    """Add what sampling does with the whole vocabulary."""
+    cooled = nodes.add("Div", ["logits", "temperatures"])
+    probabilities = nodes.add("Softmax", [cooled], axis=-1)
+    behind = np.array([0, 0, 0, padded(sizes.vocabulary) - sizes.vocabulary])
+    nodes.add("Pad", [probabilities, nodes.constant("behind", behind)], output="weights")
 
 
 def save_graph(model: onnx.ModelProto, path: Path, external_above: int = EXTERNAL_ABOVE) -> None:
@@ -82,13 +96,20 @@ def _inputs(sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
         tensor("seqlens_k", TensorProto.INT32, ["B"]),
         tensor("total_sequence_length", TensorProto.INT32, []),
         tensor("logit_rows", TensorProto.INT64, ["R"]),
+        tensor("temperatures", TensorProto.FLOAT, ["R", 1]),
         *_cache("past", sizes, real),
     ]
 
 
 def _outputs(sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["R", sizes.vocabulary])
-    return [logits, *_cache("present", sizes, real)]
+    widths = {"logits": sizes.vocabulary, "weights": padded(sizes.vocabulary)}
+    return [
+        *(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["R", width])
+            for name, width in widths.items()
+        ),
+        *_cache("present", sizes, real),
+    ]
 
 
 def _cache(which: str, sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:

@@ -5,10 +5,8 @@ text's seed and position, and each row's sums are made in the same order whateve
 The order of the filters is that of Hugging Face's generation: bias, penalties, temperature, top-k,
 top-p, min-p.
 
-Top-p is exact without sorting: a token is drawn from the whole distribution and kept if it is in
-the nucleus; else all tokens as unlikely as it are dropped, and another is drawn (rejection
-sampling as in FlashInfer, "Sorting-Free GPU Kernels for LLM Sampling", 2025). Most draws are kept
-at once, whatever the vocabulary's size.
+What touches the whole vocabulary, the softmax, can be made by the graph, which has all cores; what
+concerns a few tokens, such as penalties, is mended in its result here.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,24 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.decoding.philox import uniform
+from backends.decoding.weights import (
+    NONE,
+    Floats,
+    Ints,
+    accept,
+    keep_top,
+    padded,
+    pick,
+    running_sums,
+)
 from backends.vocabulary import Sampling
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 Refuses = Callable[[int, int], bool]
 """Whether the text in a row must not go on with a token."""
 
 COLDEST = 1e-6
 """The temperature below which float32 tells no token but the likeliest: greedy."""
-NONE = -1
-"""Stands where every token is refused."""
 DAMAGED = -2
 """Stands where logits are not finite."""
 
-_BLOCK = 256
-"""Weights are summed in blocks of this many, so that a draw need not add up all of them."""
-_TOP_BLOCK = 64
-_PART = 4
+_FAINT = 1e-10
+"""A row whose weights sum up to less may have lost tokens to float32: they are made anew."""
 _AHEAD = 32
 """Random numbers of a text made at once: making one costs as much as making many."""
 
@@ -71,7 +73,6 @@ class Sampler:
 
     def __init__(self, slots: int, vocabulary: int, history: int) -> None:
         """Remember at most the newest `history` tokens of a text for its penalties."""
-        blocks = -(-vocabulary // _BLOCK)
         self._vocabulary = vocabulary
         self._rows = np.zeros(slots, _ROW)
         # Behind its newest token a row repeats its oldest: penalising that twice changes nothing.
@@ -80,9 +81,15 @@ class Sampler:
         """The numbers of each text's first attempts, from its last multiple of `_AHEAD` on."""
         self._bias: dict[int, tuple[Ints, Floats]] = {}
         self._reports: dict[int, int] = {}
-        self._weights = np.zeros((slots, blocks * _BLOCK), np.float32)
+        self._weights = np.zeros((0, padded(vocabulary)), np.float32)
+        """Of this step: a token's probability up to a factor of the row's own, (B, padded)."""
         self.likelihoods: dict[int, Likelihood] = {}
         """After `choose`: by row, where log-probabilities are asked for."""
+
+    @property
+    def temperatures(self) -> Floats:
+        """The temperature of each row, (slots,), by which to divide its logits."""
+        return self._rows["temperature"]
 
     def enter(
         self,
@@ -137,27 +144,27 @@ class Sampler:
         if source in self._reports:
             self._reports[target] = self._reports.pop(source)
 
-    def choose(self, logits: Floats, refuses: Refuses) -> Ints:
+    def choose(self, logits: Floats, refuses: Refuses, weights: Floats | None = None) -> Ints:
         """Return the next token of each of the first B rows for logits (B, vocabulary).
 
-        The logits are overwritten. `DAMAGED` stands where they are not finite, and `NONE` where
-        `refuses`, which is asked for rows with banned words only, leaves no token.
+        `weights` (B, padded vocabulary) are softmax(logits / temperatures) with zeros behind;
+        without them they are made here. Both are overwritten. `DAMAGED` stands where logits are
+        not finite, and `NONE` where `refuses`, which is asked for rows with banned words only,
+        leaves no token.
         """
         rows = self._rows[: len(logits)]
         plain = {row: logits[row].copy() for row in self._reports if row < len(rows)}
-        self._add_bias(logits)
-        self._penalise(logits, rows)
-        highest = logits.max(axis=1)
-        # A single number that is none makes the row's highest one none, too.
-        finite = np.isfinite(highest)
+        stale = self._take(weights, len(rows))
+        stale |= self._add_bias(logits)
+        stale |= self._penalise(logits, rows)
         tokens = np.full(len(rows), DAMAGED)
-        likeliest = np.flatnonzero(rows["greedy"] & finite)
+        likeliest = np.flatnonzero(rows["greedy"])
         if len(likeliest):
             tokens[likeliest] = self._likeliest(logits, likeliest, refuses)
         if len(likeliest) < len(rows):
-            self._weigh(logits, highest, rows)
-            drawn = np.flatnonzero(~rows["greedy"] & finite)
-            tokens[drawn] = self._draw(drawn, refuses)
+            drawn = np.flatnonzero(~rows["greedy"])
+            self._weigh(logits, drawn[stale[drawn]])
+            tokens[drawn] = self._draw(logits, drawn, refuses)
         self._remember(tokens, rows)
         self.likelihoods = {
             row: _likelihood(scores, int(tokens[row]), self._reports[row])
@@ -181,26 +188,58 @@ class Sampler:
         self._bias.pop(row, None)
         self._reports.pop(row, None)
 
-    def _add_bias(self, logits: Floats) -> None:
+    def _take(self, weights: Floats | None, count: int) -> NDArray[np.bool_]:
+        """Work on the weights given; returns which rows have none yet, (count,)."""
+        if weights is None and len(self._weights) < len(self._rows):
+            self._weights = np.zeros((len(self._rows), padded(self._vocabulary)), np.float32)
+        elif weights is not None:
+            self._weights = weights
+        return np.full(count, weights is None)
+
+    def _add_bias(self, logits: Floats) -> NDArray[np.bool_]:
+        """Add each row's bias; returns which rows' weights are wrong now, (B,)."""
+        stale = np.zeros(len(logits), np.bool_)
         for row, (tokens, bias) in self._bias.items():
             if row < len(logits):
                 logits[row, tokens] += bias
+                stale[row] = True
+        return stale
 
-    def _penalise(self, logits: Floats, rows: NDArray[np.void]) -> None:
-        """Lower tokens seen before (repetition: Keskar et al. 2019, section 4.1)."""
+    def _penalise(self, logits: Floats, rows: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Lower tokens seen before (repetition: Keskar et al. 2019, section 4.1).
+
+        Weights are lowered with them; returns the rows where that cannot be, as a negative penalty
+        could raise a weight beyond float32, (B,).
+        """
         if (rows["repetition"] != 1).any():
             seen = self._seen[: len(rows), : rows["seen"].max()]
-            places = seen + np.arange(0, logits.size, logits.shape[1])[:, None]
+            each = np.arange(len(rows))[:, None]
+            places = seen + each * logits.shape[1]
             penalty = np.where(rows["seen"] > 0, rows["repetition"], np.float32(1))[:, None]
             scores = logits.ravel().take(places)
-            logits.ravel()[places] = np.where(scores > 0, scores / penalty, scores * penalty)
+            lowered = np.where(scores > 0, scores / penalty, scores * penalty)
+            logits.ravel()[places] = lowered
+            self._lower(seen + each * self._weights.shape[1], lowered - scores, rows)
         for row in np.flatnonzero(rows["presence"]):
-            written = self._seen[row, rows["prompt"][row] : rows["seen"][row]]
-            logits[row, np.unique(written)] -= rows["presence"][row]
+            written = np.unique(self._seen[row, rows["prompt"][row] : rows["seen"][row]])
+            logits[row, written] -= rows["presence"][row]
+            places = written + row * self._weights.shape[1]
+            self._lower(places[None], -rows["presence"][row], rows[row : row + 1])
+        return (rows["repetition"] < 1) | (rows["presence"] < 0)
+
+    def _lower(self, places: Ints, by: Floats, rows: NDArray[np.void]) -> None:
+        """Change the weights at flat places (len(rows), N) as if their logits had changed `by`."""
+        weights = self._weights.ravel()
+        # What is not finite shows in the sum of the weights.
+        with np.errstate(invalid="ignore", over="ignore"):
+            factor = np.exp(by / rows["temperature"][:, None])
+            weights[places] = weights.take(places) * factor
 
     def _likeliest(self, logits: Floats, rows: Ints, refuses: Refuses) -> Ints:
         tokens = (logits if len(rows) == len(logits) else logits[rows]).argmax(axis=1)
-        for place in np.flatnonzero(self._rows["watched"][rows]):
+        # A single number that is none is taken for the highest one.
+        damaged = ~np.isfinite(logits[rows, tokens])
+        for place in np.flatnonzero(self._rows["watched"][rows] & ~damaged):
             row = int(rows[place])
             while refuses(row, int(tokens[place])):
                 logits[row, tokens[place]] = -np.inf
@@ -208,30 +247,33 @@ class Sampler:
                 if logits[row, tokens[place]] == -np.inf:
                     tokens[place] = NONE
                     break
-        return tokens
+        return np.where(damaged, DAMAGED, tokens)
 
-    def _weigh(self, logits: Floats, highest: Floats, rows: NDArray[np.void]) -> None:
-        """Turn logits into probabilities up to a factor, the likeliest token's being 1."""
-        weights = self._weights[: len(rows), : self._vocabulary]
-        with np.errstate(invalid="ignore"):  # rows that are not finite are not drawn from
-            np.subtract(logits, highest[:, None], out=weights)
-            if (rows["temperature"] != 1).any():
-                np.divide(weights, rows["temperature"][:, None], out=weights)
-            np.exp(weights, out=weights)
-        limited = np.flatnonzero((rows["top_k"] > 0) & (rows["top_k"] < self._vocabulary))
-        if len(limited):
-            self._weights[limited] = keep_top(self._weights[limited], rows["top_k"][limited])
+    def _weigh(self, logits: Floats, rows: Ints) -> None:
+        """Make the weights of some rows from their logits, the likeliest token's being 1."""
+        for row in rows:
+            weights = self._weights[row, : self._vocabulary]
+            with np.errstate(invalid="ignore"):  # what is not finite shows in the sum
+                np.subtract(logits[row], logits[row].max(), out=weights)
+                np.divide(weights, self._rows["temperature"][row], out=weights)
+                np.exp(weights, out=weights)
 
-    def _draw(self, rows: Ints, refuses: Refuses) -> Ints:
+    def _draw(self, logits: Floats, rows: Ints, refuses: Refuses) -> Ints:
         """Draw a token for each of the rows from their weights, which are used up."""
-        chosen = np.full(len(rows), NONE)
-        at = np.arange(len(rows))
-        sums = self._sums(rows)
+        sums = self._whole_sums(logits, rows)
         whole = sums[:, -1]
+        finite = np.isfinite(whole)
+        chosen = np.where(finite, NONE, DAMAGED)
+        floor = self._floor(rows)
+        at = np.flatnonzero(finite)
+        sums = sums[at]
         attempt = np.uint64(0)
         while len(at):
-            tokens = self._pick(rows[at], sums, attempt)
-            accepted = self._accepts(rows[at], tokens, whole[at])
+            tokens = pick(self._weights, rows[at], sums, self._numbers(rows[at], attempt))
+            top_p = self._rows["top_p"][rows[at]]
+            accepted = accept(
+                self._weights, rows[at], tokens, top_p * whole[at], whole[at], floor[at]
+            )
             for place in np.flatnonzero(accepted & self._rows["watched"][rows[at]]):
                 row, token = int(rows[at[place]]), int(tokens[place])
                 if token != NONE and refuses(row, token):
@@ -239,65 +281,37 @@ class Sampler:
                     self._weights[row, token] = 0
             chosen[at[accepted]] = tokens[accepted]
             at = at[~accepted]
-            sums = self._sums(rows[at])
+            sums = running_sums(self._weights, rows[at])
             attempt += np.uint64(1)
         return chosen
 
-    def _sums(self, rows: Ints) -> NDArray[np.float64]:
-        """Return the sums of the blocks up to and with each, (len(rows), blocks)."""
-        weights = self._of(self._weights, rows)
-        blocks = weights.reshape(len(rows), weights.shape[1] // _BLOCK, _BLOCK).sum(axis=2)
-        return blocks.cumsum(axis=1, dtype=np.float64)
-
-    def _pick(self, rows: Ints, sums: NDArray[np.float64], attempt: np.uint64) -> Ints:
-        """Return a token of each row, as likely as its weight; `NONE` where all weights are 0."""
+    def _numbers(self, rows: Ints, attempt: np.uint64) -> NDArray[np.float64]:
+        """Return random numbers from 0 to 1, one of each row's text at its position."""
         state = self._rows[rows]
         if attempt == 0:
-            random = self._random[rows, (state["position"] % np.uint64(_AHEAD)).astype(np.intp)]
-        else:
-            random = uniform(state["seed"], state["position"], np.full(len(rows), attempt))
-        goal = random * sums[:, -1]
-        block = (sums <= goal[:, None]).sum(axis=1)
-        empty = block == sums.shape[1]
-        block[empty] = 0
-        here = self._weights.reshape(len(self._weights), -1, _BLOCK)[rows, block]
-        reach = here.cumsum(axis=1, dtype=np.float64)
-        before = np.where(block > 0, np.take_along_axis(sums, block[:, None] - 1, 1)[:, 0], 0)
-        whole = np.take_along_axis(sums, block[:, None], 1)[:, 0] - before
-        # A block's sum and the last of its running sums differ by rounding.
-        share = np.divide(goal - before, whole, out=np.zeros(len(rows)), where=whole > 0)
-        inner = (reach <= np.minimum(share, _BELOW_ONE)[:, None] * reach[:, -1:]).sum(axis=1)
-        return np.where(empty, NONE, block * _BLOCK + inner)
+            return self._random[rows, (state["position"] % np.uint64(_AHEAD)).astype(np.intp)]
+        return uniform(state["seed"], state["position"], np.full(len(rows), attempt))
 
-    def _accepts(self, rows: Ints, tokens: Ints, whole: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which tokens top-p and min-p let through; from other rows drop what is no likelier.
+    def _whole_sums(self, logits: Floats, rows: Ints) -> NDArray[np.float64]:
+        """Return running sums, faint rows weighed anew and what top-k leaves out dropped."""
+        sums = running_sums(self._weights, rows)
+        top_k = self._rows["top_k"][rows]
+        faint = sums[:, -1] < _FAINT
+        limited = (top_k > 0) & (top_k < self._vocabulary)
+        self._weigh(logits, rows[faint])
+        if limited.any():
+            self._weights[rows[limited]] = keep_top(self._weights[rows[limited]], top_k[limited])
+        changed = np.flatnonzero(faint | limited)
+        if len(changed):
+            sums[changed] = running_sums(self._weights, rows[changed])
+        return sums
 
-        `whole` (len(rows),) are the sums of all weights. The nucleus is the likeliest tokens that
-        together reach the share top-p of it, and all tokens as likely as its last one.
-        """
-        state = self._rows[rows]
-        own = self._weights[rows, tokens]
-        fine = (tokens == NONE) | (own >= state["min_p"])
-        inside = state["top_p"] >= 1
-        if not inside.all():
-            # A part of the vocabulary is enough to see that much of the rest is no likelier.
-            part = self._of(self._weights, rows)[:, : self._weights.shape[1] // _PART]
-            not_likelier = np.multiply(part, part <= own[:, None]).sum(axis=1)
-            inside |= not_likelier > (1 - state["top_p"]) * whole
-        unsure = np.flatnonzero(~(inside & fine))
-        if len(unsure):
-            likelier = self._weights[rows[unsure]]
-            likelier *= likelier > own[unsure, None]
-            above = likelier.sum(axis=1)
-            inside[unsure] |= (above == 0) | (above < state["top_p"][unsure] * whole[unsure])
-            refused = ~(inside & fine)[unsure]
-            self._weights[rows[unsure[refused]]] = likelier[refused]
-        return inside & fine
-
-    def _of(self, weights: Floats, rows: Ints) -> Floats:
-        """Return the weights of ascending rows, without a copy where those are the first ones."""
-        first = len(rows) and rows[-1] == len(rows) - 1
-        return weights[: len(rows)] if first else weights[rows]
+    def _floor(self, rows: Ints) -> Floats:
+        """Return the least weight that min-p lets through, (len(rows),)."""
+        floor = self._rows["min_p"][rows]
+        for place in np.flatnonzero(floor):
+            floor[place] *= self._weights[rows[place]].max()
+        return floor
 
     def _remember(self, tokens: Ints, rows: NDArray[np.void]) -> None:
         """Note the new tokens for the penalties; beyond the memory the oldest written are lost."""
@@ -314,30 +328,6 @@ class Sampler:
             rows["prompt"][full] = np.maximum(rows["prompt"][full] - 1, 0)
         self._seen[np.arange(len(rows)), rows["seen"]] = tokens
         rows["seen"] += 1
-
-
-_BELOW_ONE = 1 - 2.0**-53
-
-
-def keep_top(weights: Floats, counts: Ints) -> Floats:
-    """Return weights (B, N) with all but each row's `counts` (B,) largest set to 0.
-
-    Of equal weights those with the lower index are kept. N is a multiple of the block size.
-    """
-    blocks = -np.sort(-weights.reshape(len(weights), -1, _TOP_BLOCK).max(axis=2), axis=1)
-    # As many blocks have a maximum of at least this: as many weights are at least this.
-    deciding = np.minimum(counts, blocks.shape[1]) - 1
-    floor = np.take_along_axis(blocks, deciding[:, None], 1)
-    floor[counts > blocks.shape[1]] = 0
-    places = np.flatnonzero((weights >= floor) & (weights > 0))
-    row, values = places // weights.shape[1], weights.ravel()[places]
-    order = np.lexsort((places, -values, row))
-    row, places, values = row[order], places[order], values[order]
-    starts = np.searchsorted(row, np.arange(len(weights)))
-    kept = np.arange(len(row)) - starts[row] < counts[row]
-    result = np.zeros_like(weights)
-    result.ravel()[places[kept]] = values[kept]
-    return result
 
 
 def _likelihood(logits: Floats, token: int, count: int) -> Likelihood:

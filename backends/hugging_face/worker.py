@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.decoding.handover import Outbox
-from backends.decoding.sampling import DAMAGED, NONE, Sampler
+from backends.decoding.sampling import DAMAGED, Sampler
 from backends.decoding.texts import Request, Text
+from backends.decoding.weights import NONE
 from backends.vocabulary import BackendError, Chunk
 
 log = logging.getLogger(__name__)

@@ -15,12 +15,15 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from backends.decoding.weights import padded
 from backends.model_directory import Architecture
 from backends.onnx_engine.cache import Cache, DeviceCache, HostCache
 from backends.vocabulary import BackendError
 
 Floats = NDArray[np.float32]
 CPU = "CPUExecutionProvider"
+_ONLY_WHAT_IS_BOUND = onnxruntime.RunOptions()
+_ONLY_WHAT_IS_BOUND.only_execute_path_to_fetches = True
 
 
 class Decoder:
@@ -56,6 +59,8 @@ class Decoder:
         )
         self._buffers = _Buffers(slots, sizes)
         self._steps: dict[int, onnxruntime.IOBinding] = {}
+        self.weights = self._buffers.weights[:0]
+        """The last step's probabilities with zeros behind them, (B, padded vocabulary)."""
         self._probe(graph)
 
     @property
@@ -74,11 +79,17 @@ class Decoder:
         """Return the logits (len(tokens), vocabulary) after each of the tokens; uses slot 0."""
         return self._read(0, tokens, 0, np.arange(len(tokens)))
 
-    def step(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Floats:
+    def step(
+        self,
+        tokens: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        temperatures: Floats | float = 1.0,
+    ) -> Floats:
         """Read one more token into each of the first B slots.
 
-        `tokens` and `lengths` are (B,); `lengths` counts what the slots held before. Returns the
-        logits (B, vocabulary), valid until the next step.
+        `tokens`, `lengths` and `temperatures` are (B,); `lengths` counts what the slots held
+        before. Returns the logits (B, vocabulary), and leaves softmax(logits / temperatures) in
+        `weights`; both are the caller's until the next step.
         """
         width = len(tokens)
         buffers = self._buffers
@@ -86,7 +97,9 @@ class Decoder:
         buffers.positions[:width] = lengths
         buffers.last[:width] = lengths
         buffers.longest[...] = lengths.max() + 1
+        buffers.temperatures[:width, 0] = temperatures
         self._run(self._steps.get(width) or self._bind_step(width))
+        self.weights = buffers.weights[:width]
         return buffers.logits[:width]
 
     def copy(self, source: int, target: int, length: int) -> None:
@@ -109,13 +122,14 @@ class Decoder:
             "seqlens_k": np.array([end - 1], np.int32),
             "total_sequence_length": np.array(end, np.int32),
             "logit_rows": rows,
+            "temperatures": np.ones((len(rows), 1), np.float32),
         }
         binding = self._session.io_binding()
         for name, value in inputs.items():
             _bind(binding.bind_input, name, value)
         _bind(binding.bind_output, "logits", logits)
         self._bind_cache(binding, slot, 1)
-        self._run(binding)
+        self._run(binding, _ONLY_WHAT_IS_BOUND)
         return logits
 
     def _bind_step(self, width: int) -> onnxruntime.IOBinding:
@@ -124,6 +138,7 @@ class Decoder:
         for name, value in buffers.inputs(width):
             _bind(binding.bind_input, name, value)
         _bind(binding.bind_output, "logits", buffers.logits[:width])
+        _bind(binding.bind_output, "weights", buffers.weights[:width])
         self._bind_cache(binding, 0, width)
         # Another device gets a copy of the inputs when they are bound: then bind them every time.
         if self.on_cpu:
@@ -137,8 +152,10 @@ class Decoder:
             binding.bind_input(f"past_{name}", *place)
             binding.bind_output(f"present_{name}", *place)
 
-    def _run(self, binding: onnxruntime.IOBinding) -> None:
-        self._session.run_with_iobinding(binding)
+    def _run(
+        self, binding: onnxruntime.IOBinding, how: onnxruntime.RunOptions | None = None
+    ) -> None:
+        self._session.run_with_iobinding(binding, how)
 
     def _probe(self, graph: Path) -> None:
         """Run one token, so that a graph that does not fit its card fails here and not later."""
@@ -158,7 +175,9 @@ class _Buffers:
         self.last = np.zeros(slots, np.int32)
         self.longest = np.zeros((), np.int32)
         self.rows = np.arange(slots)
+        self.temperatures = np.ones((slots, 1), np.float32)
         self.logits = np.zeros((slots, sizes.vocabulary), np.float32)
+        self.weights = np.zeros((slots, padded(sizes.vocabulary)), np.float32)
 
     def inputs(self, width: int) -> list[tuple[str, NDArray[Any]]]:
         """Return the graph's inputs for the first `width` slots, by name."""
@@ -168,6 +187,7 @@ class _Buffers:
             ("seqlens_k", self.last[:width]),
             ("total_sequence_length", self.longest),
             ("logit_rows", self.rows[:width]),
+            ("temperatures", self.temperatures[:width]),
         ]
 
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from backends.decoding.handover import Outbox
-from backends.decoding.sampling import DAMAGED, NONE, Sampler
+from backends.decoding.sampling import DAMAGED, Sampler
 from backends.decoding.texts import Request, Text
+from backends.decoding.weights import NONE
 from backends.onnx_engine.decoder import Decoder
 from backends.onnx_engine.prefix_cache import CHUNK, Held, Shelf, best_source
 from backends.vocabulary import BackendError
@@ -217,8 +218,9 @@ class Scheduler:
         """Run a step of the model and choose each text's next token."""
         tokens = np.array([text.tokens[-1] for text in self._running])
         lengths = np.array([text.cached for text in self._running])
-        logits = self._decoder.step(tokens, lengths)
-        chosen = self._sampler.choose(logits, self._refuses)
+        temperatures = self._sampler.temperatures[: len(tokens)]
+        logits = self._decoder.step(tokens, lengths, temperatures)
+        chosen = self._sampler.choose(logits, self._refuses, self._decoder.weights)
         for text in self._running:
             text.cached += 1
         return chosen.tolist()

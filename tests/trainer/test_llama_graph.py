@@ -67,10 +67,14 @@ def test_its_inputs_and_outputs_are_those_of_gpt2s_graph(tmp_path: Path):
     cache = [f"{what}_{layer}" for layer in range(2) for what in ("key", "value")]
     assert [one.name for one in graph.input] == [
         *("input_ids", "position_ids", "seqlens_k", "total_sequence_length", "logit_rows"),
+        "temperatures",
         *(f"past_{name}" for name in cache),
     ]
-    assert [one.name for one in graph.output] == ["logits", *(f"present_{name}" for name in cache)]
-    shape = graph.input[5].type.tensor_type.shape.dim
+    assert [one.name for one in graph.output] == [
+        *("logits", "weights"),
+        *(f"present_{name}" for name in cache),
+    ]
+    shape = graph.input[6].type.tensor_type.shape.dim
     assert [one.dim_param or one.dim_value for one in shape] == ["B", 2, "C", 16]
 
 

@@ -14,10 +14,12 @@ class Recording(Decoder):
         self.name, self.steps = name, steps
         return self
 
-    def step(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def step(
+        self, tokens: np.ndarray, lengths: np.ndarray, temperatures: np.ndarray | float = 1.0
+    ) -> np.ndarray:
         if hasattr(self, "steps"):
             self.steps.append((self.name, len(tokens)))
-        return super().step(tokens, lengths)
+        return super().step(tokens, lengths, temperatures)
 
 
 def test_decoders_take_turns_in_every_round_and_both_widths_are_measured(tiny_model: Path):

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends import Sampling
-from backends.decoding.sampling import DAMAGED, NONE, Floats, Sampler, keep_top
+from backends.decoding.sampling import DAMAGED, Sampler
+from backends.decoding.weights import NONE, Floats, padded
 
 SEEDS = st.integers(0, 2**32 - 1)
 VOCABULARY = 700
@@ -38,6 +39,14 @@ def choose(logits: Floats, sampling: Sampling, seed: int = 0, **known: list[int]
     sampler = Sampler(1, len(logits), history=50)
     sampler.enter(0, sampling, seed, **known)
     return int(sampler.choose(logits[None].astype(np.float32), nothing)[0])
+
+
+def as_a_graph_weighs(logits: Floats, temperatures: Floats) -> Floats:
+    """What a graph makes of logits (B, vocabulary): their softmax, padded."""
+    cooled = logits / temperatures[:, None]
+    weights = np.exp(cooled - cooled.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.pad(weights, ((0, 0), (0, padded(logits.shape[1]) - logits.shape[1])))
 
 
 def softmax_after_transformers(logits: Floats, sampling: Sampling) -> np.ndarray:
@@ -111,6 +120,41 @@ def test_a_rows_token_is_the_same_alone_and_beside_others(seed: int, width: int)
             logits[row], wishes[row], seed + row, prompt=seen[row], written=seen[row][:3]
         )
         assert chosen[row] == alone
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_weights_from_the_graph_lead_to_the_tokens_that_logits_alone_lead_to(seed: int):
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 3, (4, VOCABULARY)).astype(np.float32)
+    alone, helped = Sampler(4, VOCABULARY, 50), Sampler(4, VOCABULARY, 50)
+    for row in range(4):
+        wish = Sampling(
+            temperature=random.choice([0, 0.05, 0.7, 1.5]),
+            top_k=int(random.choice([0, 3, 50])),
+            top_p=random.choice([0.3, 0.95, 1]),
+            min_p=random.choice([0, 0.1]),
+            repetition_penalty=random.choice([0.5, 1, 1.2, 10]),
+            presence_penalty=random.choice([-2.0, 0, 1.0]),
+            logit_bias={3: 90.0} if random.integers(2) else {},
+        )
+        likely = np.argsort(-logits[row])[:5].tolist()
+        for sampler in (alone, helped):
+            sampler.enter(row, wish, seed + row, likely, likely[:2])
+    for _ in range(3):
+        expected = alone.choose(logits.copy(), nothing)
+        weights = as_a_graph_weighs(logits, helped.temperatures)
+        np.testing.assert_array_equal(helped.choose(logits.copy(), nothing, weights), expected)
+
+
+def test_a_penalty_brings_back_tokens_that_were_too_unlikely_for_the_graphs_numbers():
+    logits = np.zeros((1, VOCABULARY), np.float32)
+    logits[0, 7] = 1.5
+    sampler = Sampler(1, VOCABULARY, 50)
+    sampler.enter(0, Sampling(temperature=0.01, presence_penalty=1.5), 1, written=[7])
+    weights = as_a_graph_weighs(logits, sampler.temperatures)
+    assert np.count_nonzero(weights) == 1
+    # Token 7 is as likely now as any of the 699 others.
+    assert 0 <= sampler.choose(logits, nothing, weights)[0] != 7
 
 
 def test_a_text_that_moves_to_another_row_goes_on_the_same():
@@ -200,18 +244,6 @@ def test_whatever_the_settings_a_token_of_the_vocabulary_is_chosen(
 def test_of_equal_tokens_as_many_as_asked_for_can_be_chosen():
     chosen = draws(np.zeros(VOCABULARY, np.float32), Sampling(temperature=1, top_k=3))
     assert set(chosen.tolist()) == {0, 1, 2}
-
-
-@given(SEEDS, st.lists(st.integers(1, 600), min_size=1, max_size=5))
-def test_the_top_weights_are_those_of_a_sort(seed: int, counts: list[int]):
-    random = np.random.default_rng(seed)
-    weights = random.integers(0, 50, (len(counts), 512)).astype(np.float32)
-    kept = keep_top(weights, np.array(counts))
-    for row, count in enumerate(counts):
-        order = np.argsort(-weights[row], kind="stable")[:count]
-        expected = np.zeros(512, np.float32)
-        expected[order] = weights[row, order]
-        np.testing.assert_array_equal(kept[row], expected)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

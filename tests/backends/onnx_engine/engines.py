@@ -86,15 +86,20 @@ class Breakable(Decoder):
         self.calls.append("chunk")
         return super().prefill(slot, tokens, start)
 
-    def step(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Floats:
+    def step(
+        self,
+        tokens: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        temperatures: Floats | float = 1.0,
+    ) -> Floats:
         self.steps += 1
         self.calls.append("step")
         self.may_step.wait()
         if self.steps == self.failing:
             raise RuntimeError("secret details of a library")
-        logits = super().step(tokens, lengths)
+        logits = super().step(tokens, lengths, temperatures)
         if self.steps == self.poisoned:
-            logits[0] = np.nan
+            logits[0] = self.weights[0] = np.nan
         return logits
 
 
