@@ -1,0 +1,50 @@
+import numpy as np
+
+from tests.models import END, tiny_tokenizer
+from trainer.originality.documents import Documents
+
+TEXTS = ["What would you do?", "naïve café ☕", "Why?"]
+
+
+def encoded(texts: list[str]) -> tuple[np.ndarray, int]:
+    tokenizer = tiny_tokenizer()
+    end = tokenizer.token_to_id(END)
+    ids = [end]
+    for text in texts:
+        ids += [*tokenizer.encode(text).ids, end]
+    return np.array(ids, np.uint16), end
+
+
+def documents(texts: list[str], **more: int) -> Documents:
+    tokens, end = encoded(texts)
+    return Documents(tokens, tiny_tokenizer(), end, **more)
+
+
+def test_the_texts_come_back_as_they_were():
+    assert list(documents(TEXTS)) == TEXTS
+    assert documents(TEXTS)[1] == TEXTS[1]
+
+
+def test_empty_texts_and_an_empty_array_are_no_texts():
+    assert list(documents(["", *TEXTS, ""])) == TEXTS
+    assert list(documents([])) == []
+
+
+def test_a_long_text_is_cut_to_pieces_and_nothing_is_lost():
+    pieces = list(documents(TEXTS, longest=2))
+    assert len(pieces) > len(TEXTS)
+    assert "".join(pieces) == "".join(TEXTS)
+
+
+def test_of_a_large_data_set_every_nth_text_is_taken():
+    texts = [f"{number}" for number in range(100)]
+    sample = documents(texts, most_tokens=100)
+    assert sample.step == 3
+    assert list(sample) == texts[::3]
+
+
+def test_a_few_texts_are_spread_over_all():
+    texts = [f"{number}" for number in range(100)]
+    assert documents(texts).spread(3) == ["0", "50", "99"]
+    assert documents(texts[:2]).spread(3) == ["0", "1"]
+    assert documents([]).spread(3) == []

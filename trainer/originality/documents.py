@@ -1,0 +1,82 @@
+"""The texts of an encoded data set, decoded again: nothing else need be kept of a run's data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from backends import UserError
+
+LONGEST = 65_536
+"""Tokens of a text that stay together."""
+_AT_ONCE = 1024
+
+
+class Documents:
+    """The texts between the end tokens of an array of token ids, in their order."""
+
+    def __init__(
+        self,
+        tokens: NDArray[np.integer],
+        tokenizer: Tokenizer,
+        end: int,
+        *,
+        longest: int = LONGEST,
+        most_tokens: int | None = None,
+    ) -> None:
+        """Cut `tokens` (N,) at the end tokens, and texts of more than `longest` tokens in pieces.
+
+        Of more than `most_tokens` tokens a sample is taken: every second text, every third, …
+        """
+        self._tokens = tokens
+        self._tokenizer = tokenizer
+        self._spans = _spans(tokens, end, longest)
+        self.step = 1
+        """Every how many texts one is taken."""
+        if most_tokens and len(tokens) > most_tokens:
+            self.step = -(-len(tokens) // most_tokens)
+            self._spans = self._spans[:: self.step]
+
+    def __len__(self) -> int:
+        """Return how many texts there are."""
+        return len(self._spans)
+
+    def __getitem__(self, index: int) -> str:
+        """Return a text."""
+        start, stop = self._spans[index]
+        return self._tokenizer.decode(self._tokens[start:stop].tolist())
+
+    def __iter__(self) -> Iterator[str]:
+        """Give one text after another, decoded many at a time."""
+        for first in range(0, len(self), _AT_ONCE):
+            spans = self._spans[first : first + _AT_ONCE]
+            yield from self._tokenizer.decode_batch(
+                [self._tokens[start:stop].tolist() for start, stop in spans]
+            )
+
+    def spread(self, count: int) -> list[str]:
+        """Return at most so many of the texts, spread evenly over all of them."""
+        chosen = np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int)
+        return [self[index] for index in chosen.tolist()]
+
+
+def read_array(path: Path) -> NDArray[np.integer]:
+    """Map an array of token ids. Raises `UserError` where it cannot be read."""
+    try:
+        return open_memmap(path, mode="r")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as token ids: {error}") from error
+
+
+def _spans(tokens: NDArray[np.integer], end: int, longest: int) -> NDArray[np.int64]:
+    """Return where texts start and stop, (texts, 2); empty ones are left out."""
+    ends = np.flatnonzero(tokens == end)
+    starts, stops = np.append(0, ends + 1), np.append(ends, len(tokens))
+    pieces = -(-(stops - starts) // longest)
+    first = np.repeat(starts, pieces)
+    number = np.arange(len(first)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    begins = first + number * longest
+    return np.stack([begins, np.minimum(begins + longest, np.repeat(stops, pieces))], axis=1)
