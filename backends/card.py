@@ -86,6 +86,10 @@ class Card(BaseModel):
     """Size of the graph on the disk, by precision."""
     tokens_per_s: dict[Precision, dict[int, float]] = Field(default_factory=dict)
     """Tokens/s of decoding where the model was exported, by precision and number of streams."""
+    originality: dict[str, Any] = Field(default_factory=dict)
+    """What of its texts stands in the training texts, and the same of texts that people wrote."""
+    evaluation: dict[str, Any] = Field(default_factory=dict)
+    """How it writes: perplexity, variety, repetition, and the same of texts that people wrote."""
     weights_sha256: str = ""
     """Checksum of the weights (`model.safetensors`) that the graph was made from."""
     files: dict[FileName, Sha256]

@@ -55,7 +55,7 @@ class EchoBackend:
         """Stream the prompt's input back n times, the texts side by side."""
         if self._closed.is_set():
             raise BackendError(f"The model {self._name} is closed.")
-        refuse_unsupported(prompt.sampling, "echo", ("bad_words", "logprobs"))
+        refuse_unsupported(prompt.sampling, "echo", ("bad_words", "max_copied_words", "logprobs"))
         words = split_words(prompt.input)
         texts = [_Text(prompt, index, len(words)) for index in range(prompt.n)]
         for word in words[: prompt.sampling.max_tokens]:

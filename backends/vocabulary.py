@@ -50,6 +50,8 @@ class Sampling:
     """Token id to what is added to its score; -100 or less is as good as a ban."""
     bad_words: tuple[str, ...] = ()
     """The text never comes to hold one of these strings, in upper or lower case."""
+    max_copied_words: int = 0
+    """The most words in a row that may be copied from the training texts; 0 is off."""
     logprobs: int | None = None
     """Report each token's log-probability and those of this many likeliest; `None` reports none.
 
@@ -82,6 +84,7 @@ SAMPLING_BOUNDS: Mapping[str, tuple[float, float]] = {
     "min_p": (0, 1),
     "repetition_penalty": (0.1, 10),
     "presence_penalty": (-2, 2),
+    "max_copied_words": (0, 1000),
     "max_tokens": (1, 100_000),
 }
 """Lowest and highest value of each number in `Sampling`, both allowed."""

@@ -38,6 +38,7 @@ def build_sampling(settings: Settings, seed: int | None = None) -> Sampling:
         repetition_penalty=float(settings.value("repetition_penalty")),
         presence_penalty=float(settings.value("presence_penalty")),
         bad_words=tuple(word for word in banned if word),
+        max_copied_words=int(settings.value("max_copied_words")),
         max_tokens=int(settings.value("max_tokens")),
         stop=(truncate,) if truncate else (),
         seed=seed,

@@ -6,8 +6,9 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from backends import UserError
@@ -48,6 +49,9 @@ def export_model(
     prepend_end_token: bool = False,
     base: str = "",
     base_licence: str = "",
+    originality: Mapping[str, object] = MappingProxyType({}),
+    evaluation: Mapping[str, object] = MappingProxyType({}),
+    training_texts: Iterable[str] | None = None,
     parity_tolerance: float = PARITY_TOLERANCE,
 ) -> Card:
     """Write the Hugging Face directory or GGUF file `source` as the model directory `target`.
@@ -56,10 +60,13 @@ def export_model(
     `auto` is the fastest precision whose perplexity is at most the share `perplexity_tolerance`
     above fp32's; without held-out tokens it is fp32. `context` is the most tokens to attend to, all
     by default.
-    `prepend_end_token` is for models of short texts divided by the end token.
+    `prepend_end_token` is for models of short texts divided by the end token. `originality` and
+    `evaluation` are figures for the card. From `training_texts` an index is written beside the
+    graph, with which the engine heeds `max_copied_words`.
     Raises `UserError` where the checkpoint cannot be read, parity fails or numbers overflow.
     """
     from trainer.checked_graphs import build_checked, candidates
+    from trainer.originality.index import build_index, write_index
     from trainer.source import load_source
 
     check_name(target.name)
@@ -73,6 +80,8 @@ def export_model(
             for file in figures.graphs[chosen].parent.iterdir():
                 shutil.copy(file, folder / file.name)
             loaded.tokenizer.save(str(folder / TOKENIZER))
+            if training_texts is not None:
+                write_index(build_index(training_texts), folder)
 
         def make_card(files: dict[str, str]) -> Card:
             return Card(
@@ -86,6 +95,8 @@ def export_model(
                 base_licence=base_licence or loaded.licence,
                 data=dict(data),
                 training=dict(training),
+                originality=dict(originality),
+                evaluation=dict(evaluation),
                 parity=figures.parity,
                 perplexity={
                     name: value for name, value in figures.perplexity.items() if value < math.inf
@@ -114,17 +125,24 @@ def _choose(
     return chosen
 
 
-def export_run(run: Run, target: Path, **more: Any) -> Card:
+def export_run(run: Run, target: Path, *, originality_index: bool = False, **more: Any) -> Card:
     """Export a run's best checkpoint, as `export_model` does with `more`.
 
     The run's `about.json` gives what the card says (`training`, `data`, `defaults`,
-    `prepend_end_token`, `base`, `base_licence`), its validation split the held-out tokens.
+    `prepend_end_token`, `base`, `base_licence`, …), its validation split the held-out tokens, and
+    its training split the `originality_index`.
     """
     import numpy as np
+
+    from trainer.originality.measure import training_texts
 
     facts = json.loads(run.about.read_text(encoding="utf-8")) if run.about.is_file() else {}
     held_out = np.load(run.validation, mmap_mode="r") if run.validation.is_file() else None
     settings = {"training": {}, "data": {}, "defaults": {}, "validation": held_out}
+    if originality_index:
+        settings["training_texts"] = texts = training_texts(run)
+        if texts.step > 1:
+            sys.stderr.write(f"There are many texts: one of {texts.step} goes into the index.\n")
     return export_model(run.best, target, **{**settings, **facts, **more})
 
 
@@ -176,6 +194,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="TOKENS",
         help="attend to so many tokens at most: fewer than it was trained with take less memory",
     )
+    parser.add_argument(
+        "--originality-index",
+        action="store_true",
+        help="with --run: add an index of the training texts, so that the bot can refuse copies; "
+        "whoever has the model can then read their words",
+    )
     parser.add_argument("--parity-tolerance", type=float, default=PARITY_TOLERANCE)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.set_defaults(run=run_export)
@@ -192,11 +216,13 @@ def run_export(arguments: argparse.Namespace) -> None:
         "parity_tolerance": arguments.parity_tolerance,
     }
     sys.stderr.write("Building, checking and measuring the graphs …\n")
+    if arguments.originality_index and not arguments.run_name:
+        raise UserError("--originality-index needs --run: only a run has its training texts.")
     if arguments.run_name:
         run = find_run(arguments.runs_dir, arguments.run_name)
         if arguments.data:
             more["validation"] = read_tokens(arguments.data, load_tokenizer(run.best))
-        card = export_run(run, arguments.to, **more)
+        card = export_run(run, arguments.to, originality_index=arguments.originality_index, **more)
     else:
         if arguments.data:
             more["validation"] = read_tokens(arguments.data, load_tokenizer(arguments.model))

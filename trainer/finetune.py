@@ -48,7 +48,7 @@ def run_finetune(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"{saved}  {resume_command(arguments)}\n")
         return 1
     if not arguments.no_export:
-        _export(run, arguments.models_dir / run.name)
+        _export(run, arguments.models_dir / run.name, index=arguments.originality_index)
     return 0
 
 
@@ -110,12 +110,13 @@ def resume_command(arguments: argparse.Namespace) -> str:
     return shlex.join(command)
 
 
-def _export(run: Run, target: Path) -> None:
+def _export(run: Run, target: Path, *, index: bool) -> None:
     from trainer.choice import table
     from trainer.export import export_run
 
     sys.stderr.write("Building, checking and measuring the graphs …\n")
-    sys.stdout.write(table(export_run(run, target), target))
+    card = export_run(run, target, originality_index=index)
+    sys.stdout.write(table(card, target))
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -139,6 +140,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--threads", type=_threads, metavar="N", help="CPU threads")
     add("--runs-dir", type=Path, default=Path("runs"), help="where runs lie (runs)")
     add("--models-dir", type=Path, default=Path("models"), help="where models lie (models)")
+    add("--originality-index", action="store_true", help="export with an index of the training "
+        "texts, so that the bot can refuse copies")  # fmt: skip
     add("--no-export", action="store_true", help="write no model directory at the end")
 
 

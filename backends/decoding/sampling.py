@@ -114,7 +114,7 @@ class Sampler:
             seed % 2**64,
             len(written),
             greedy,
-            bool(sampling.bad_words),
+            bool(sampling.bad_words) or sampling.max_copied_words > 0,
             0,
             0,
         )
@@ -149,8 +149,8 @@ class Sampler:
 
         `weights` (B, padded vocabulary) are softmax(logits / temperatures) with zeros behind;
         without them they are made here. Both are overwritten. `DAMAGED` stands where logits are
-        not finite, and `NONE` where `refuses`, which is asked for rows with banned words only,
-        leaves no token.
+        not finite, and `NONE` where `refuses`, which is asked for rows that must not hold some
+        words only, leaves no token.
         """
         rows = self._rows[: len(logits)]
         plain = {row: logits[row].copy() for row in self._reports if row < len(rows)}

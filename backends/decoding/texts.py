@@ -5,11 +5,13 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 
+from backends.decoding.copies import CopyWatch
 from backends.decoding.detokenizer import Detokenizer, TokenBytes
 from backends.decoding.handover import Inbox
 from backends.decoding.sampling import COLDEST, Likelihood
 from backends.stop_strings import StopStrings
 from backends.vocabulary import Chunk, FinishReason, Prompt, TokenLogprob, Usage
+from backends.word_index import WordIndex
 
 
 class Request:
@@ -23,9 +25,12 @@ class Request:
         prefix: int,
         end_token: int,
         token_bytes: TokenBytes,
+        training_texts: WordIndex | None = None,
     ) -> None:
         """Take a prompt as tokens, of which the first `prefix` stay when the context slides.
 
+        `max_copied_words` counts what is copied from `training_texts`; without them it is not
+        heeded.
         Belongs to the running event loop, in which the inbox is read.
         """
         self.loop = asyncio.get_running_loop()
@@ -36,6 +41,7 @@ class Request:
         self.prefix = prefix
         self.end_token = end_token
         self.token_bytes = token_bytes
+        self.training_texts = training_texts
         self.abandoned = False
         """Whether nobody waits for chunks any more. Set from any thread."""
         self.pending = deque(Text(self, index) for index in range(prompt.n))
@@ -64,6 +70,7 @@ class Text:
         self._watch = StopStrings(request.sampling.stop)
         self._bad_words = [word.casefold() for word in request.sampling.bad_words]
         self._tail = request.prompt.input.casefold()[-_reach(self._bad_words) :]
+        self._copies = _watch_copies(request)
 
     @property
     def exact(self) -> bool:
@@ -89,8 +96,11 @@ class Text:
             self.cached = self.canonical = 0
 
     def refuses(self, token: int) -> bool:
-        """Tell whether a banned word would be complete with this token."""
-        piece = self._detokenizer.peek(token).casefold()
+        """Tell whether with this token a banned word is complete, or too much is copied."""
+        piece = self._detokenizer.peek(token)
+        if self._copies and self._copies.refuses(piece):
+            return True
+        piece = piece.casefold()
         return any(
             word in self._tail[max(len(self._tail) - len(word) + 1, 0) :] + piece
             for word in self._bad_words
@@ -106,6 +116,8 @@ class Text:
         piece = self._detokenizer.feed(token)
         if self._bad_words:
             self._tail = (self._tail + piece.casefold())[-_reach(self._bad_words) :]
+        if self._copies:
+            self._copies.feed(piece)
         shown = self._watch.feed(piece)
         if self._watch.stopped:
             return self._last(shown, "stop", logprobs)
@@ -125,6 +137,11 @@ class Text:
         shown = self.request.token_bytes.shown
         top = {shown(other): logprob for other, logprob in likelihood.top}
         return TokenLogprob(shown(token), likelihood.chosen, top)
+
+
+def _watch_copies(request: Request) -> CopyWatch | None:
+    limit, texts = request.sampling.max_copied_words, request.training_texts
+    return CopyWatch(texts, limit, request.prompt.input) if limit and texts else None
 
 
 def _reach(words: list[str]) -> int:

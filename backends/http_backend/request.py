@@ -16,7 +16,7 @@ _MOST_BIAS = 100.0
 def check_prompt(prompt: Prompt, name: str, options: HttpOptions) -> None:
     """Raise `BackendError` where the servers would drop a wish or take no such prompt."""
     missing = [field for field in OPTIONAL_FIELDS if field not in options.takes]
-    refuse_unsupported(prompt.sampling, "http", missing)
+    refuse_unsupported(prompt.sampling, "http", [*missing, "max_copied_words"])
     if not (prompt.input or options.empty_prompt):
         raise BackendError(f"The model {name} needs a beginning: write a few words first.")
 

@@ -12,7 +12,7 @@ from backends.decoding.texts import Request
 from backends.hugging_face.source import Source, find_source
 from backends.hugging_face.tokens import load_tokenizer, token_bytes
 from backends.hugging_face.worker import Worker
-from backends.options import refuse_unknown, string, whole_number
+from backends.options import refuse_unknown, refuse_unsupported, string, whole_number
 from backends.vocabulary import BackendError, Chunk, Load, ModelInfo, ModelSpec, Prompt
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ class HuggingFaceBackend:
         return self._loaded.weight_bytes + self._loaded.token_bytes * (self._loaded.context or 0)
 
     async def _request(self, prompt: Prompt) -> Request:
+        refuse_unsupported(prompt.sampling, self._spec.backend, ("max_copied_words",))
         tokens = await asyncio.to_thread(self._encode, prompt.input)
         end_tokens, context = self._loaded.end_tokens, self._loaded.context
         room = prompt.sampling.max_tokens if context is None else context - len(tokens)

@@ -16,6 +16,7 @@ from backends.onnx_engine.devices import choose_provider, tell_if_cuda_failed
 from backends.onnx_engine.scheduler import Scheduler
 from backends.options import refuse_unknown, whole_number
 from backends.vocabulary import BackendError, Chunk, Load, ModelInfo, ModelSpec, Prompt
+from backends.word_index import FILES, WordIndex, open_word_index
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ def _open(spec: ModelSpec) -> "OnnxBackend":
         raise BackendError(f"The model {spec.name} needs a path: the model directory to serve.")
     card = verify_model(spec.path)
     tokenizer = _load_tokenizer(spec.path / TOKENIZER, card)
+    texts = (
+        open_word_index(spec.path, spec.name) if card.files.keys() >= {*FILES.values()} else None
+    )
     provider = choose_provider(spec.options.get("device", "auto"), spec.name, card.precision)
     try:
         decoder = Decoder(spec.path / GRAPH, card.architecture, slots, threads, kept, provider)
@@ -48,7 +52,7 @@ def _open(spec: ModelSpec) -> "OnnxBackend":
             f"{spec.name}: use fewer."
         ) from None
     tell_if_cuda_failed(spec.name, provider=provider, on_cpu=decoder.on_cpu)
-    backend = OnnxBackend(spec.name, card, tokenizer, decoder)
+    backend = OnnxBackend(spec.name, card, tokenizer, decoder, texts)
     log.info("model %s: %s", spec.name, backend.info().details["Memory"])
     return backend
 
@@ -71,12 +75,20 @@ def _load_tokenizer(path: Path, card: Card) -> Tokenizer:
 class OnnxBackend:
     """A model directory, ready to write."""
 
-    def __init__(self, name: str, card: Card, tokenizer: Tokenizer, decoder: Decoder) -> None:
+    def __init__(
+        self,
+        name: str,
+        card: Card,
+        tokenizer: Tokenizer,
+        decoder: Decoder,
+        training_texts: WordIndex | None = None,
+    ) -> None:
         self._name = name
         self._card = card
         self._tokenizer = tokenizer
         self._token_bytes = TokenBytes(tokenizer)
         self._decoder = decoder
+        self._training_texts = training_texts
         self._scheduler = Scheduler(decoder, name)
 
     @property
@@ -149,6 +161,11 @@ class OnnxBackend:
         return self._decoder.graph_bytes + self._decoder.cache_bytes
 
     async def _request(self, prompt: Prompt) -> Request:
+        if prompt.sampling.max_copied_words and not self._training_texts:
+            raise BackendError(
+                f"The model {self._name} has no index of its training texts, so it cannot do "
+                "max_copied_words: leave it at 0, or export the model with --originality-index."
+            )
         tokens = await asyncio.to_thread(self._encode, prompt.input)
         prefix = 0
         if len(tokens) + prompt.sampling.max_tokens > self._card.architecture.context:
@@ -159,6 +176,7 @@ class OnnxBackend:
             prefix=prefix,
             end_token=self._card.end_token,
             token_bytes=self._token_bytes,
+            training_texts=self._training_texts,
         )
 
     def _encode(self, text: str) -> list[int]:

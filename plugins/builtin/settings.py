@@ -9,7 +9,7 @@ from plugins.vocabulary import Kind, Setting
 _SAMPLING = Sampling()
 
 
-def _number(name: str, kind: Kind, sentence: str) -> Setting:
+def _number(name: str, kind: Kind, sentence: str, *, per_request: bool = True) -> Setting:
     """One of the numbers in `Sampling`, with its bounds and its default."""
     low, high = SAMPLING_BOUNDS[name]
     return Setting(
@@ -19,7 +19,7 @@ def _number(name: str, kind: Kind, sentence: str) -> Setting:
         default=getattr(_SAMPLING, name),
         minimum=low,
         maximum=high,
-        per_request=True,
+        per_request=per_request,
     )
 
 
@@ -78,6 +78,12 @@ SETTINGS = (
         help="What no text here may hold, in upper or lower case: words with commas between them.",
         default="",
         maximum=1000,
+    ),
+    _number(
+        "max_copied_words",
+        "integer",
+        "The most words in a row that a text may have from the training texts; 0 is any number.",
+        per_request=False,
     ),
     Setting(
         name="footer",

@@ -8,7 +8,8 @@ from transformers import GPT2LMHeadModel
 
 from backends import UserError
 from backends.model_directory import Precision, read_card, sha256_of, verify_model
-from tests.models import tiny_checkpoint
+from backends.word_index import FILES, open_word_index
+from tests.models import END, tiny_checkpoint, tiny_tokenizer
 from trainer.choice import PRECISIONS
 from trainer.cli import main
 from trainer.export import export_model, export_run
@@ -144,3 +145,32 @@ def test_held_out_data_that_is_no_text_is_refused_with_a_sentence(
     words = ["export", "--model", str(checkpoint), "--to", str(tmp_path / "x")]
     assert main([*words, "--data", str(tmp_path / "photo.jpg")]) == 1
     assert "cannot be read as held-out text" in capsys.readouterr().err
+
+
+def test_an_index_of_the_training_texts_is_exported_where_it_is_asked_for(run: Run, tmp_path: Path):
+    tokenizer = tiny_tokenizer()
+    tokenizer.save(str(run.tokenizer))
+    end = tokenizer.token_to_id(END)
+    np.save(run.training, [end, *tokenizer.encode("What would you do if?").ids, end])
+    target = tmp_path / "models" / "titles"
+    words = ["export", "--run", run.name, "--to", str(target), "--runs-dir", str(run.path.parent)]
+    assert main([*words, "--precision", "fp32"]) == 0
+    assert not verify_model(target).files.keys() & set(FILES.values())
+    assert main([*words, "--precision", "fp32", "--originality-index"]) == 0
+    assert verify_model(target).files.keys() >= set(FILES.values())
+    index = open_word_index(target, "titles")
+    assert index.longest(index.numbers(["would", "you", "do", "so"]))[0] == 3
+
+
+def test_an_index_without_a_run_is_refused(checkpoint: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["export", "--model", str(checkpoint), "--to", str(checkpoint.parent / "tiny")]
+    assert main([*words, "--originality-index"]) == 1
+    assert "--originality-index needs --run" in capsys.readouterr().err
+
+
+def test_what_was_measured_of_a_run_stands_on_its_card(run: Run, tmp_path: Path):
+    facts = json.loads(run.about.read_text())
+    facts |= {"originality": {"exact_copies": 0.1}, "evaluation": {"perplexity": 9.5}}
+    run.about.write_text(json.dumps(facts))
+    card = export_run(run, tmp_path / "titles", precision="fp32")
+    assert (card.originality, card.evaluation) == ({"exact_copies": 0.1}, {"perplexity": 9.5})

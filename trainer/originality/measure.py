@@ -1,6 +1,7 @@
 """The training texts of a run, ready to hold any text against."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tokenizers import Tokenizer
 
@@ -49,12 +50,8 @@ class Originality:
         held-out human texts have. Long held-out text is cut to pieces of `piece` tokens.
         Raises `UserError` where the run's data cannot be read.
         """
-        tokenizer = read_tokenizer(run)
-        learned, held_out = read_array(run.training), read_array(run.validation)
-        end = int(learned[0]) if len(learned) else 0
-        documents = Documents(learned, tokenizer, end, most_tokens=most_tokens)
-        people = Documents(held_out, tokenizer, end, longest=piece).spread(HELD_OUT)
-        return cls(documents, [text for text in people if text.strip()])
+        documents = training_texts(run, most_tokens)
+        return cls(documents, held_out_texts(run, piece))
 
     def longest_run(self, text: str) -> tuple[int, float]:
         """Return a text's longest copied run in words, and as a share of its length."""
@@ -76,6 +73,23 @@ class Originality:
     def source(self, copied: Copied) -> str:
         """Return the training text from which the longest run of a text is copied."""
         return source_of(self.index, self.documents.__getitem__, copied)
+
+
+def training_texts(run: Run, most_tokens: int = MOST_TOKENS) -> Documents:
+    """Return a run's training texts, or a sample of them. Raises `UserError` without its data."""
+    return _documents(run, run.training, most_tokens=most_tokens)
+
+
+def held_out_texts(run: Run, piece: int, count: int = HELD_OUT) -> list[str]:
+    """Return at most `count` of a run's held-out texts, cut to pieces of `piece` tokens."""
+    texts = _documents(run, run.validation, longest=piece).spread(count)
+    return [text for text in texts if text.strip()]
+
+
+def _documents(run: Run, path: Path, **more: int) -> Documents:
+    tokens = read_array(path)
+    # Encoded data begins with the end token.
+    return Documents(tokens, read_tokenizer(run), int(tokens[0]) if len(tokens) else 0, **more)
 
 
 def read_tokenizer(run: Run) -> Tokenizer:

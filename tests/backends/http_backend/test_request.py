@@ -69,6 +69,12 @@ def test_a_wish_that_the_server_does_not_take_is_refused_not_dropped(name: str):
         check_prompt(prompt, "big", options(takes=rest))
 
 
+def test_a_limit_on_copies_is_refused_whatever_the_server_takes():
+    prompt = Prompt("how", Sampling(max_copied_words=5))
+    with pytest.raises(BackendError, match="cannot do max_copied_words"):
+        check_prompt(prompt, "big", options(takes=" ".join(OPTIONAL_FIELDS)))
+
+
 def test_an_empty_prompt_is_refused_unless_something_stands_for_it():
     with pytest.raises(BackendError, match="write a few words first"):
         check_prompt(Prompt(""), "big", options())

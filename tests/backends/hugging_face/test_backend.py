@@ -282,6 +282,13 @@ async def test_a_token_without_weights_is_a_sentence(gpt2: Path, tmp_path: Path)
             await read(served, Prompt("What <pad>"))
 
 
+@both
+async def test_a_limit_on_copies_is_refused_not_dropped(backend: str, name: str, models: Path):
+    async with serving(backend, models / name) as served:
+        with pytest.raises(BackendError, match=f"{backend} backend cannot do max_copied_words"):
+            await read(served, Prompt("What", Sampling(max_copied_words=5)))
+
+
 # ---- who waits, who leaves
 
 

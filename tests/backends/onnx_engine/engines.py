@@ -1,5 +1,6 @@
 """What the engine's tests share: open a tiny model, read its texts, and decoders that misbehave."""
 
+import shutil
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from backends import Backend, Chunk, FinishReason, ModelSpec, Prompt, Usage, Value
-from backends.model_directory import GRAPH, TOKENIZER, read_card
+from backends.model_directory import CARD, GRAPH, TOKENIZER, read_card, sha256_of
 from backends.onnx_engine import open_onnx
 from backends.onnx_engine.backend import OnnxBackend
 from backends.onnx_engine.decoder import Decoder, Floats
+from backends.word_index import FILES
+from trainer.originality.index import build_index, write_index
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,17 @@ class Whole:
     finish_reason: FinishReason | None
     usage: Usage | None
     seed: int | None
+
+
+def with_index(model: Path, texts: list[str], target: Path) -> Path:
+    """Copy a model directory to `target` with an index of these training texts."""
+    shutil.copytree(model, target)
+    write_index(build_index(texts), target)
+    card = read_card(target)
+    files = {file: sha256_of(target / file) for file in (*card.files, *FILES.values())}
+    changed = card.model_copy(update={"files": files})
+    (target / CARD).write_text(changed.model_dump_json(), encoding="utf-8")
+    return target
 
 
 @asynccontextmanager

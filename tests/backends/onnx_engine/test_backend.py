@@ -17,9 +17,19 @@ from backends.decoding.texts import Text
 from backends.model_directory import GRAPH, TOKENIZER
 from backends.onnx_engine import open_onnx
 from backends.onnx_engine.backend import OnnxBackend
-from tests.backends.onnx_engine.engines import Breakable, Whole, breakable_engine, engine, read
+from backends.word_index import FILES
+from tests.backends.onnx_engine.engines import (
+    Breakable,
+    Whole,
+    breakable_engine,
+    engine,
+    read,
+    with_index,
+)
 from tests.models import tiny_model_directory
 from tests.waiting import until
+from trainer.originality.copies import hold_against
+from trainer.originality.index import build_index
 
 WORDS = (
     "What",
@@ -278,6 +288,43 @@ async def test_a_text_to_which_every_token_is_banned_ends(
     async with engine(tiny_model) as backend:
         [whole] = await read(backend, Prompt("What", Sampling(temperature=1, bad_words=("x",))))
     assert (whole.text, whole.finish_reason) == ("", "stop")
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+async def test_no_text_copies_more_words_in_a_row_than_allowed(
+    temperature: float, tiny_model: Path, tmp_path: Path
+):
+    free = Sampling(temperature=temperature, seed=3, max_tokens=60)
+    prompts = [Prompt("What would", replace(free, seed=seed)) for seed in range(4)]
+    async with engine(tiny_model) as backend:
+        learned = ["What would" + (await read(backend, prompt))[0].text for prompt in prompts]
+    index, model = build_index(learned), with_index(tiny_model, learned, tmp_path / "tiny")
+    async with engine(model) as backend:
+        for prompt, before in zip(prompts, learned, strict=True):
+            [same] = await read(backend, prompt)
+            assert "What would" + same.text == before, "off, it changes nothing"
+            limited = replace(prompt, sampling=replace(prompt.sampling, max_copied_words=3))
+            [other] = await read(backend, limited)
+            assert hold_against(index, before).longest > 3
+            assert hold_against(index, "What would" + other.text).longest <= 3
+            assert await read(backend, limited) == [other], "the same seed writes the same text"
+
+
+async def test_without_an_index_of_the_training_texts_a_limit_on_copies_is_refused(
+    tiny_model: Path,
+):
+    async with engine(tiny_model) as backend:
+        with pytest.raises(BackendError, match="no index of its training texts"):
+            await read(backend, Prompt("What", Sampling(max_copied_words=3)))
+
+
+async def test_a_damaged_index_is_refused_before_the_model_serves(tiny_model: Path, tmp_path: Path):
+    model = with_index(tiny_model, ["What would you do?"], tmp_path / "tiny")
+    file = model / FILES["suffixes"]
+    file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(BackendError, match=r"originality-suffixes\.npy .* is damaged"):
+        async with engine(model):
+            pass
 
 
 async def test_log_probabilities_come_for_every_token_and_are_the_models_own(tiny_model: Path):

@@ -46,9 +46,9 @@ def test_of_a_large_training_set_a_sample_is_indexed(run: Run):
 
 
 def test_a_run_without_its_data_is_told_in_a_sentence(run: Run):
-    run.training.unlink()
-    with pytest.raises(UserError, match=r"train\.npy cannot be read as token ids"):
-        Originality.of(run)
     run.tokenizer.write_text("{")
     with pytest.raises(UserError, match=r"tokenizer\.json is missing or broken"):
+        Originality.of(run)
+    run.training.unlink()
+    with pytest.raises(UserError, match=r"train\.npy cannot be read as token ids"):
         Originality.of(run)
