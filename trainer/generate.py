@@ -47,6 +47,11 @@ NUMBERS: Mapping[str, tuple[type[int] | type[float], str]] = {
     "min_p": (float, "drop tokens less likely than this share of the likeliest"),
     "repetition_penalty": (float, "make tokens seen before less likely; 1 is off"),
     "max_tokens": (int, "the most new tokens of a text, the prefix not counted"),
+    "max_copied_words": (
+        int,
+        "the most words in a row from the training texts, for models "
+        "exported with an index of them; 0 is any number",
+    ),
 }
 """The numbers of `Sampling` that have an option of their own."""
 
@@ -70,12 +75,27 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_model(parser)
+    parser.add_argument("--n", type=int, default=1, help="how many texts, any number (default 1)")
+    add_sampling(parser)
+    parser.add_argument("--to-file", type=Path, metavar="FILE", help="write there, not to stdout")
+    parser.add_argument("--json", action="store_true", help="one JSON object a text")
+    parser.set_defaults(run=run_generate)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say what writes: see `model_asked`."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--run", dest="run_name", metavar="NAME", help="a run: its best checkpoint writes"
     )
     source.add_argument("--model", type=Path, metavar="DIRECTORY", help="a model directory")
-    parser.add_argument("--n", type=int, default=1, help="how many texts, any number (default 1)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    parser.add_argument("--models-dir", type=Path, default=Path("models"))
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say how it writes: see `make_prompt`."""
     parser.add_argument("--prefix", help="what every text begins with")
     parser.add_argument("--truncate", help="end a text before this string")
     parser.add_argument(
@@ -86,20 +106,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     for name, (kind, what) in NUMBERS.items():
         parser.add_argument("--" + name.replace("_", "-"), type=kind, help=what)
     parser.add_argument("--seed", type=int, help="text i is written with seed + i: the same again")
-    parser.add_argument("--to-file", type=Path, metavar="FILE", help="write there, not to stdout")
-    parser.add_argument("--json", action="store_true", help="one JSON object a text")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
-    parser.add_argument("--models-dir", type=Path, default=Path("models"))
-    parser.set_defaults(run=run_generate)
 
 
 def run_generate(arguments: argparse.Namespace) -> None:
     """Run `python -m trainer generate`. Raises `UserError`."""
     if arguments.n < 1:
         raise UserError(f"--n must be at least 1, not {arguments.n}.")
-    model = arguments.model or model_of(
-        find_run(arguments.runs_dir, arguments.run_name), arguments.models_dir
-    )
+    model = model_asked(arguments)
     prompt = make_prompt(arguments, read_card(model).defaults)
     with contextlib.ExitStack() as stack:
         to = arguments.to_file and stack.enter_context(durable_file(arguments.to_file))
@@ -107,6 +120,20 @@ def run_generate(arguments: argparse.Namespace) -> None:
         show = as_json if arguments.json else delimited if to or arguments.n > 1 else as_line
         bar = stack.enter_context(_progress(hidden=to is None and sys.stdout.isatty()))
         asyncio.run(_write(model, prompt, arguments.n, bar, lambda text: _put(out, show(text))))
+
+
+def model_asked(arguments: argparse.Namespace) -> Path:
+    """Return the model directory that `add_model`'s options name; a run is exported now."""
+    run_name = arguments.run_name
+    return arguments.model or model_of(find_run(arguments.runs_dir, run_name), arguments.models_dir)
+
+
+def write_many(model: Path, prompt: Prompt, n: int) -> list[Written]:
+    """Return n texts, with progress on stderr. Raises `UserError` where the model cannot."""
+    written: list[Written] = []
+    with _progress(hidden=False) as bar:
+        asyncio.run(_write(model, prompt, n, bar, written.append))
+    return written
 
 
 def model_of(run: Run, models: Path) -> Path:
