@@ -23,7 +23,7 @@ from trainer.graph import assemble, save_graph
 from trainer.llama_graph import JOINED
 from trainer.nodes import Nodes, Weights
 from trainer.source import Source
-from trainer.windows import Windows
+from trainer.windows import stretches
 
 MOST_TOKENS = 2048
 WINDOW = 512
@@ -100,9 +100,8 @@ def _observe(
     session = open_session(scratch / GRAPH, 0, CPU)
     largest: dict[str, NDArray[np.float32]] = {}
     length = min(source.sizes.context, WINDOW, len(tokens) - 1)
-    windows = Windows(tokens, length, batch=1, end=source.end_token, seed=0)
-    for inputs, _ in windows.in_order():
-        seen = session.run(list(how.outputs.values()), _feeds(source.sizes, inputs))
+    for inputs, _ in stretches(tokens, length, source.end_token):
+        seen = session.run(list(how.outputs.values()), _feeds(source.sizes, inputs[None]))
         for name, value in zip(how.outputs, seen, strict=True):
             largest[name] = np.maximum(largest.get(name, 0), np.asarray(value))
     return largest

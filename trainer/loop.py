@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from backends import UserError
@@ -18,6 +19,7 @@ from trainer.optimizers import clip_gradients, set_learning_rate
 from trainer.progress import Progress
 from trainer.schedule import learning_rate
 from trainer.session import Session
+from trainer.windows import Batch
 
 LOG_EVERY = 10
 VALIDATION_TOKENS = 65_536
@@ -54,7 +56,6 @@ def train(session: Session, progress: Progress, stopping: Callable[[], bool]) ->
         lr = learning_rate(session.peak_lr, budget, state.step, share)
         meter.add(_step(session, lr))
         state.step += 1
-        state.tokens += session.training.tokens_per_step
         state.seconds = time.monotonic() - begun
         share = budget.progress(state.step, state.seconds)
         measured = state.step % settings.eval_every == 0 or share >= 1
@@ -114,7 +115,9 @@ def _stale(session: Session) -> bool:
 def _step(session: Session, lr: float) -> Tensor:
     """One step of gradient descent; gives its loss, a scalar."""
     set_learning_rate(session.optimizers, lr)
-    loss = _loss(session, *session.training.batch_at(session.state.step))
+    batch = session.training.batch_at(session.state.step)
+    session.state.tokens += batch.count
+    loss = _loss(session, batch)
     loss.backward()
     clip_gradients(session.model)
     for optimizer in session.optimizers:
@@ -123,24 +126,30 @@ def _step(session: Session, lr: float) -> Tensor:
     return loss.detach()
 
 
-def _loss(session: Session, inputs: np.ndarray, targets: np.ndarray) -> Tensor:
+def _loss(session: Session, batch: Batch) -> Tensor:
     device = session.device
+
+    def tensor(rows: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(rows).to(device)
+
     with torch.autocast(device.type, torch.bfloat16, enabled=session.low_precision):
-        hidden = session.hidden(torch.from_numpy(inputs).to(device))
+        hidden = session.hidden(
+            tensor(batch.inputs), tensor(batch.positions) if batch.packed else None
+        )
     if session.low_precision:
         hidden = hidden.to(torch.bfloat16)
     weight = session.model.lm_head.weight
-    return next_token_loss(hidden, weight, torch.from_numpy(targets).to(device))
+    return next_token_loss(hidden, weight, tensor(batch.targets))
 
 
 @torch.no_grad()
 def validate(session: Session) -> float:
-    """Mean loss in nats a token over the held-out windows."""
+    """Mean loss in nats a token over the held-out documents, each read alone."""
     session.model.eval()
     total, count = 0.0, 0
-    for inputs, targets in session.validation.in_order():
-        total += float(_loss(session, inputs, targets)) * inputs.size
-        count += inputs.size
+    for batch in session.validation.once():
+        total += float(_loss(session, batch)) * batch.count
+        count += batch.count
         if count >= VALIDATION_TOKENS:
             break
     session.model.train()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.onnx_engine.decoder import Decoder
-from trainer.windows import Windows
+from trainer.windows import stretches
 
 WORK = 1e12
 """Parameters times tokens that a measurement may take: seconds for a small model."""
@@ -20,17 +20,16 @@ WINDOW = 1024
 def perplexity(decoder: Decoder, tokens: NDArray[np.integer], end_token: int) -> float:
     """Return exp of the mean negative log-likelihood of each token given those before it.
 
-    Tokens (N,) are cut into the windows that training sees: each begins at the start of a text,
-    where the bot will begin, too. At most as many tokens are read as takes seconds. Where numbers
-    overflow it is infinite.
+    Each text of the tokens (N,) is read alone, or cut where training cuts it. At most as many
+    tokens are read as takes seconds. Where numbers overflow it is infinite.
     """
     limit = max(256, int(min(MOST_TOKENS, WORK / decoder.sizes.parameters)))
     chosen = np.asarray(tokens[:limit], np.int64)
     length = min(decoder.sizes.context, WINDOW, len(chosen) - 1)
     loss, count = 0.0, 0
-    for inputs, targets in Windows(chosen, length, batch=1, end=end_token, seed=0).in_order():
-        loss += float(_losses(decoder.score(inputs[0]), targets[0]).sum())
-        count += length
+    for inputs, targets in stretches(chosen, length, end_token):
+        loss += float(_losses(decoder.score(inputs), targets).sum())
+        count += len(targets)
     mean = loss / count
     return math.exp(mean) if mean < MOST_LOSS else math.inf
 

@@ -41,8 +41,8 @@ class Session:
     device: torch.device
     low_precision: bool
     """Whether products are made in bfloat16."""
-    hidden: Callable[[Tensor], Tensor]
-    """Token ids (batch, length) to the last layer's output (batch, length, width)."""
+    hidden: Callable[[Tensor, Tensor | None], Tensor]
+    """Ids and, of packed rows, positions (batch, length) to outputs (batch, length, width)."""
 
     @property
     def peak_lr(self) -> float:
@@ -129,16 +129,19 @@ def _low_precision(device: torch.device) -> bool:
 
 def _hidden(
     model: GPT2LMHeadModel, length: int, device: torch.device, *, compiled: bool
-) -> Callable[[Tensor], Tensor]:
-    """The function from token ids to the last layer's output."""
-    if device.type == "cpu" and length <= attention.LONGEST:
-        model.set_attn_implementation(attention.register())
+) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """The function from token ids, and positions of packed rows, to the last layer's output."""
+    masking = attention.use(model, length, device, model.config.attn_pdrop)
     body: Any = model.transformer
+    if compiled:
+        body = torch.compile(body)
 
-    def hidden(ids: Tensor) -> Tensor:
-        return body(ids, use_cache=False).last_hidden_state
+    def hidden(ids: Tensor, positions: Tensor | None) -> Tensor:
+        mask = None if positions is None else masking(positions)
+        written = body(ids, attention_mask=mask, position_ids=positions, use_cache=False)
+        return written.last_hidden_state
 
-    return torch.compile(hidden) if compiled else hidden
+    return hidden
 
 
 def _description(session: Session) -> str:

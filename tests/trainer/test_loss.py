@@ -4,6 +4,7 @@ from torch.nn import functional
 
 from trainer import loss
 from trainer.loss import next_token_loss
+from trainer.windows import IGNORED
 
 
 def case() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -33,3 +34,37 @@ def test_without_gradients_the_loss_is_the_same():
     with torch.no_grad():
         alone = next_token_loss(hidden, weight, targets)
     torch.testing.assert_close(alone, next_token_loss(hidden, weight, targets).detach())
+
+
+@pytest.mark.parametrize("chunk", [4, 1000])
+def test_where_there_is_no_target_nothing_is_learnt(monkeypatch: pytest.MonkeyPatch, chunk: int):
+    monkeypatch.setattr(loss, "CHUNK", chunk)
+    hidden, weight, targets = case()
+    targets[1, 2:] = targets[4] = IGNORED
+    logits = (hidden @ weight.T).flatten(0, 1)
+    plain = functional.cross_entropy(logits, targets.flatten(), ignore_index=IGNORED)
+    expected = torch.autograd.grad(plain, (hidden, weight))
+    chunked = next_token_loss(hidden, weight, targets)
+    torch.testing.assert_close(chunked, plain)
+    for one, other in zip(torch.autograd.grad(chunked, (hidden, weight)), expected, strict=True):
+        torch.testing.assert_close(one, other)
+    with torch.no_grad():
+        torch.testing.assert_close(next_token_loss(hidden, weight, targets), plain)
+
+
+def test_rows_without_any_target_have_no_loss_and_no_gradient():
+    hidden, weight, targets = case()
+    nothing = next_token_loss(hidden, weight, torch.full_like(targets, IGNORED))
+    assert nothing == 0
+    assert all((grad == 0).all() for grad in torch.autograd.grad(nothing, (hidden, weight)))
+
+
+def test_a_vocabulary_that_is_filled_up_gives_the_same(monkeypatch: pytest.MonkeyPatch):
+    hidden, weight, targets = case()
+    plain = next_token_loss(hidden, weight, targets)
+    expected = torch.autograd.grad(plain, (hidden, weight))
+    monkeypatch.setattr(loss, "_aligned", lambda w: functional.pad(w, (0, 0, 0, -len(w) % 64)))
+    padded = next_token_loss(hidden, weight, targets)
+    torch.testing.assert_close(padded, plain)
+    for one, other in zip(torch.autograd.grad(padded, (hidden, weight)), expected, strict=True):
+        torch.testing.assert_close(one, other)
