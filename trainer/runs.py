@@ -1,15 +1,22 @@
-"""Run directories: their names, their files, and the list of them."""
+"""Run directories: their names and files, and `python -m trainer runs`, which looks at them."""
 
 import argparse
-import json
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from backends import UserError
 from backends.model_directory import NAME, check_name
+
+EXAMPLE = """\
+examples:
+  python -m trainer runs
+  python -m trainer runs show ask
+  python -m trainer runs compare ask ask-dropout --by tokens --png compared.png
+  python -m trainer runs rm ask-dropout
+"""
+RUNS_DIR = "where runs lie (runs)"
+JSON = "as JSON, an object a line"
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,16 @@ class Run:
         return self.path / "samples.jsonl"
 
     @property
+    def curve(self) -> Path:
+        """The losses drawn, PNG."""
+        return self.path / "curve.png"
+
+    @property
+    def events(self) -> Path:
+        """TensorBoard's files."""
+        return self.path / "tensorboard"
+
+    @property
     def tokenizer(self) -> Path:
         """The tokenizers library's format."""
         return self.path / "tokenizer.json"
@@ -83,71 +100,43 @@ def find_run(root: Path, name: str) -> Run:
 
 
 def list_runs(root: Path) -> Iterator[Run]:
-    """All runs under `root`, by name."""
+    """All runs under `root` by name, damaged ones too."""
     if root.is_dir():
         for path in sorted(root.iterdir()):
-            if NAME.fullmatch(path.name) and (path / "config.toml").is_file():
+            if NAME.fullmatch(path.name) and is_run(path):
                 yield Run(path)
 
 
-def summary(run: Run) -> dict[str, object]:
-    """What `runs` shows: name, model, steps, best validation loss, age in seconds, state."""
-    from trainer.settings import read_settings
-
-    state = _state(run)
-    newest = max(path.stat().st_mtime for path in (run.config, run.metrics) if path.exists())
-    return {
-        "name": run.name,
-        "model": read_settings(run.config).model,
-        "steps": state.get("step", 0),
-        "best_val_loss": state.get("best_val_loss"),
-        "age_s": round(time.time() - newest),
-        "state": state.get("state", "no checkpoint yet"),
-    }
-
-
-def _state(run: Run) -> dict[str, object]:
-    try:
-        return json.loads((run.last / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+def is_run(path: Path) -> bool:
+    """Whether anything in a directory says that it is a run, or what is left of one."""
+    run = Run(path)
+    return any(part.exists() for part in (run.config, run.about, run.metrics, run.last.parent))
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Declare `python -m trainer runs`."""
+    """Declare `python -m trainer runs` and its four commands."""
+    from trainer import runs_compare, runs_list, runs_rm, runs_show
+
     parser = subparsers.add_parser(
         "runs",
-        help="list the runs",
-        description="List the runs with their steps, best validation loss, age and state.",
-        epilog="example: python -m trainer runs --json",
+        help="list, show, compare and remove runs",
+        description="Look at runs; without a command, list them.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
-    parser.set_defaults(run=show_runs)
-
-
-def show_runs(arguments: argparse.Namespace) -> int:
-    """Run `python -m trainer runs`."""
-    rows = [summary(run) for run in list_runs(arguments.runs_dir)]
-    if arguments.json:
-        sys.stdout.writelines(json.dumps(row) + "\n" for row in rows)
-    elif rows:
-        sys.stdout.write(_table(rows))
-    else:
-        sys.stderr.write(f"There are no runs in {arguments.runs_dir} yet.\n")
-    return 0
-
-
-def _table(rows: list[dict[str, object]]) -> str:
-    from trainer.duration import duration
-
-    lines = [f"{'name':<24}{'model':<24}{'steps':>9}{'val loss':>10}{'age':>14}  state"]
-    for row in rows:
-        loss, age = row["best_val_loss"], row["age_s"]
-        shown = f"{loss:.3f}" if isinstance(loss, float) else "–"
-        ago = duration(age) if isinstance(age, int) else "–"
-        lines.append(
-            f"{row['name']:<24}{row['model']:<24}{row['steps']:>9,}{shown:>10}{ago:>14}"
-            f"  {row['state']}"
+    parser.add_argument("--json", action="store_true", help=JSON)
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help=RUNS_DIR)
+    parser.set_defaults(run=runs_list.show_list)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for module in (runs_list, runs_show, runs_compare, runs_rm):
+        # What is given before the command holds unless it is given again behind it.
+        command = commands.add_parser(
+            module.__name__.rpartition("_")[2],
+            help=module.HELP,
+            description=module.__doc__,
         )
-    return "\n".join(lines) + "\n"
+        kept = argparse.SUPPRESS
+        command.add_argument("--runs-dir", type=Path, default=kept, help=RUNS_DIR)
+        if module is not runs_rm:
+            command.add_argument("--json", action="store_true", default=kept, help=JSON)
+        module.declare(command)

@@ -1,21 +1,11 @@
-import json
 from pathlib import Path
 
 import pytest
 
 from backends import UserError
+from tests.trainer.runs_on_disk import make_run
 from trainer.cli import main
-from trainer.runs import Run, find_run, list_runs
-from trainer.settings import Settings, write_settings
-
-
-def make(root: Path, name: str, state: dict[str, object] | None = None) -> Run:
-    run = Run(root / name)
-    run.last.mkdir(parents=True)
-    write_settings(Settings("a.txt", "fresh:tiny"), run.config)
-    if state is not None:
-        (run.last / "state.json").write_text(json.dumps(state))
-    return run
+from trainer.runs import find_run, list_runs
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", ".hidden", "", "A", "a" * 65, "a\nb", "~"])
@@ -29,32 +19,32 @@ def test_a_run_that_is_not_there_is_a_sentence(tmp_path: Path):
         find_run(tmp_path, "ask")
 
 
-def test_only_whole_runs_are_listed_by_name(tmp_path: Path):
-    make(tmp_path, "b")
-    make(tmp_path, "a")
+def test_runs_are_listed_by_name_and_so_are_damaged_ones(tmp_path: Path):
+    make_run(tmp_path, "b")
+    make_run(tmp_path, "a")
+    make_run(tmp_path, "c").config.unlink()
     (tmp_path / "no-run").mkdir()
-    make(tmp_path, ".a.1234.partial")
-    assert [run.name for run in list_runs(tmp_path)] == ["a", "b"]
+    make_run(tmp_path, ".a.1234.partial")
+    assert [run.name for run in list_runs(tmp_path)] == ["a", "b", "c"]
     assert list(list_runs(tmp_path / "none")) == []
 
 
-def test_the_list_says_steps_loss_and_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    make(tmp_path, "a", {"step": 1200, "best_val_loss": 3.25, "state": "finished"})
-    make(tmp_path, "b")
-    assert main(["runs", "--runs-dir", str(tmp_path), "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["name"] for row in rows] == ["a", "b"]
-    assert (rows[0]["steps"], rows[0]["best_val_loss"], rows[0]["state"]) == (
-        1200, 3.25, "finished")  # fmt: skip
-    assert (rows[1]["steps"], rows[1]["state"]) == (0, "no checkpoint yet")
-    assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
-    table = capsys.readouterr().out
-    assert "1,200" in table
-    assert "3.250" in table
+@pytest.mark.parametrize("command", ["list", "show", "compare", "rm"])
+def test_every_command_of_runs_has_help(command: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as exit_:
+        main(["runs", command, "--help"])
+    assert exit_.value.code == 0
+    assert f"runs {command}" in capsys.readouterr().out
 
 
-def test_no_runs_is_said_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "no runs" in captured.err
+def test_the_folder_of_runs_may_be_given_before_or_behind_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    make_run(tmp_path, "a")
+    for words in (
+        ["runs", "--runs-dir", str(tmp_path)],
+        ["runs", "--runs-dir", str(tmp_path), "list"],
+        ["runs", "list", "--runs-dir", str(tmp_path)],
+    ):
+        assert main(words) == 0
+        assert "fresh:tiny" in capsys.readouterr().out

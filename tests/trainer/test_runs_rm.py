@@ -1,0 +1,100 @@
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.trainer.runs_on_disk import make_run
+from trainer.cli import main
+from trainer.runs import Run
+
+
+class Terminal(io.StringIO):
+    """What somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def remove(root: Path, *words: str) -> int:
+    return main(["runs", "rm", "--runs-dir", str(root), *words])
+
+
+def test_a_run_is_removed_and_the_others_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    make_run(tmp_path, "a")
+    make_run(tmp_path, "b")
+    assert remove(tmp_path, "a", "--yes") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert "Removed" in capsys.readouterr().err
+
+
+def test_a_damaged_run_can_be_removed(tmp_path: Path):
+    run = make_run(tmp_path, "a")
+    run.config.unlink()
+    (run.last / "state.json").write_text("{")
+    assert remove(tmp_path, "a", "--yes") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"), [("y\n", 0), ("Yes\n", 0), ("n\n", 1), ("\n", 1), ("", 1)]
+)
+def test_on_a_terminal_only_a_yes_removes(
+    answer: str,
+    left: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    make_run(tmp_path, "a")
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    assert remove(tmp_path, "a") == left
+    assert len(list(tmp_path.iterdir())) == left
+    assert "Remove this run for good? [y/N]" in capsys.readouterr().err
+
+
+def test_without_a_terminal_yes_must_be_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    make_run(tmp_path, "a")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert remove(tmp_path, "a") == 1
+    assert "--yes" in capsys.readouterr().err
+    assert (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("name", ["none", "../outside", "photos"])
+def test_nothing_is_removed_when_one_of_the_names_is_no_run(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    root = tmp_path / "runs"
+    make_run(root, "a")
+    make_run(tmp_path, "outside")
+    (root / "photos").mkdir()
+    assert remove(root, "a", name, "--yes") == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert all(path.exists() for path in (root / "a", root / "photos", tmp_path / "outside"))
+
+
+def test_what_links_lead_to_stays(tmp_path: Path):
+    root, elsewhere = tmp_path / "runs", make_run(tmp_path, "elsewhere")
+    run = make_run(root, "a")
+    (run.path / "data" / "link").symlink_to(elsewhere.path)
+    (root / "linked").symlink_to(elsewhere.path)
+    assert remove(root, "a", "linked", "--yes") == 0
+    assert list(root.iterdir()) == []
+    assert Run(elsewhere.path).config.is_file()
+    assert (elsewhere.last / "state.json").is_file()
+
+
+def test_a_run_that_cannot_be_removed_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    make_run(tmp_path, "a")
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert remove(tmp_path, "a", "--yes") == 1
+    assert "cannot be removed" in capsys.readouterr().err

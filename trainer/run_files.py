@@ -1,0 +1,62 @@
+"""Read what the files of a run say, without torch; damage is told in a sentence."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backends import UserError
+from trainer.runs import Run
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; raises `UserError` where it holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise UserError(f"{path} cannot be read: {exc}.") from exc
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is damaged: it holds no JSON object.")
+    return found
+
+
+def read_objects(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects in the lines of a file; nothing where there is no file.
+
+    Half a last line is left out: it is being written, or the run was killed there. Raises
+    `UserError` where another line is damaged.
+    """
+    if not path.exists():
+        return
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith("\n"):
+                    return
+                found = json.loads(line)
+                if not isinstance(found, dict):
+                    raise UserError(f"{path} is damaged: line {number} holds no JSON object.")
+                yield found
+    except (OSError, ValueError) as exc:
+        raise UserError(f"{path} is damaged: {exc}.") from exc
+
+
+def read_last_state(run: Run) -> dict[str, Any]:
+    """The run's state at its last checkpoint, as `checkpoint.State` has it; {} before the first.
+
+    Raises `UserError` where it is damaged.
+    """
+    if not run.last.exists():
+        return {}
+    path = run.last / "state.json"
+    state = read_object(path)
+    for name in ("step", "best_step", "tokens", "seconds"):
+        if not isinstance(state.get(name), int | float):
+            raise UserError(f"{path} is damaged: its {name!r} is no number.")
+    return state
+
+
+def last_change(run: Run) -> float:
+    """When something was last written to the run, in seconds since 1970."""
+    parts = (run.path, run.config, run.metrics, run.last)
+    return max(path.lstat().st_mtime for path in parts if path.exists())
