@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backends.card import FORMAT, Architecture, Card, Precision, describe
-from backends.durable import durable_directory
+from backends.durable import durable_directory, durable_file
 from backends.vocabulary import BackendError
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Architecture",
     "Card",
     "Precision",
+    "change_card",
     "check_name",
     "describe",
     "list_models",
@@ -130,7 +131,18 @@ def write_model(target: Path, fill: Callable[[Path], None], make_card: Callable[
     with durable_directory(target) as folder:
         fill(folder)
         card = make_card(files={path.name: sha256_of(path) for path in sorted(folder.iterdir())})
-        (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (folder / CARD).write_text(_as_json(card), encoding="utf-8")
+    return card
+
+
+def change_card(path: Path, **facts: Any) -> Card:
+    """Write other `facts` on the card of a model directory, whose other files stay as they are.
+
+    Raises `BackendError` where there is no card that this version can read.
+    """
+    card = read_card(path).model_copy(update=facts)
+    with durable_file(path / CARD) as file:
+        file.write_text(_as_json(card), encoding="utf-8")
     return card
 
 
@@ -138,6 +150,10 @@ def sha256_of(file: Path) -> str:
     """Return a file's sha256 as 64 hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _as_json(card: Card) -> str:
+    return card.model_dump_json(indent=2) + "\n"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

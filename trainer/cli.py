@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from backends import UserError
 
-COMMANDS = ("finetune", "runs", "export", "generate")
+COMMANDS = ("finetune", "runs", "export", "generate", "originality", "evaluate")
 """Modules here with a command each; they import torch and the like only when one runs."""
 
 

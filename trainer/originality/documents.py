@@ -1,6 +1,6 @@
 """The texts of an encoded data set, decoded again: nothing else need be kept of a run's data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from backends import UserError
+from backends.word_index import WORD
 
 LONGEST = 65_536
 """Tokens of a text that stay together."""
@@ -57,10 +58,22 @@ class Documents:
                 [self._tokens[start:stop].tolist() for start, stop in spans]
             )
 
-    def spread(self, count: int) -> list[str]:
-        """Return at most so many of the texts, spread evenly over all of them."""
-        chosen = np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int)
-        return [self[index] for index in chosen.tolist()]
+
+def pieces(texts: Iterable[str], words: int, count: int) -> list[str]:
+    """Cut texts to at most so many words, and return at most `count`, spread evenly over all.
+
+    Of a longer text there are as many pieces as are whole; texts without words are left out.
+    """
+    cut: list[str] = []
+    for text in texts:
+        found = list(WORD.finditer(text))
+        if 0 < len(found) <= words:
+            cut.append(text)
+        else:
+            whole = zip(found[::words], found[words - 1 :: words], strict=False)
+            cut += [text[first.start() : last.end()] for first, last in whole]
+    chosen = np.linspace(0, len(cut) - 1, min(count, len(cut))).round().astype(int)
+    return [cut[index] for index in chosen.tolist()]
 
 
 def read_array(path: Path) -> NDArray[np.integer]:

@@ -1,6 +1,7 @@
 """The training texts of a run, ready to hold any text against."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -8,8 +9,8 @@ from tokenizers import Tokenizer
 from backends import UserError
 from backends.word_index import WordIndex
 from trainer.originality.copies import Copied, hold_against, source_of
-from trainer.originality.documents import Documents, read_array
-from trainer.originality.figures import figures_of
+from trainer.originality.documents import Documents, pieces, read_array
+from trainer.originality.figures import Figures, figures_of
 from trainer.originality.index import build_index
 from trainer.runs import Run
 
@@ -19,8 +20,8 @@ LIVE_TOKENS = 1_000_000
 """The same while training: indexed in about a second."""
 HELD_OUT = 1_000
 """Held-out texts that are measured, at most."""
-PIECE = 100
-"""Tokens to which long held-out text is cut: as long as a sample while training."""
+WORDS = 75
+"""To this many long held-out text is cut: about as long as a sample while training."""
 
 
 @dataclass(frozen=True)
@@ -34,24 +35,23 @@ class Baseline:
 class Originality:
     """Indexed training texts, and held-out texts of the same kind to compare with."""
 
-    def __init__(self, documents: Documents, held_out: list[str]) -> None:
+    def __init__(self, documents: Documents | list[str], held_out: list[str]) -> None:
         """Index the documents."""
         self.documents = documents
         self.held_out = held_out
         self.index: WordIndex = build_index(documents)
-        self._baseline: Baseline | None = None
 
     @classmethod
-    def of(cls, run: Run, *, most_tokens: int = LIVE_TOKENS, piece: int = PIECE) -> "Originality":
+    def of(cls, run: Run, *, most_tokens: int = LIVE_TOKENS, words: int = WORDS) -> "Originality":
         """Index a run's training texts, or a sample of them of at most `most_tokens` tokens.
 
         For a look while training: `Originality.of(run)` once, then
         `words, share = originality.longest_run(text)` for each sample, and `baseline` for what
-        held-out human texts have. Long held-out text is cut to pieces of `piece` tokens.
+        held-out human texts have. Long held-out text is cut to pieces of so many `words`.
         Raises `UserError` where the run's data cannot be read.
         """
         documents = training_texts(run, most_tokens)
-        return cls(documents, held_out_texts(run, piece))
+        return cls(documents, pieces(held_out_texts(run), words, HELD_OUT))
 
     def longest_run(self, text: str) -> tuple[int, float]:
         """Return a text's longest copied run in words, and as a share of its length."""
@@ -61,10 +61,13 @@ class Originality:
     @property
     def baseline(self) -> Baseline | None:
         """What texts of people that were not trained on have in common; `None` without any."""
-        if self._baseline is None and self.held_out:
-            figures = figures_of([self.copied(text) for text in self.held_out])
-            self._baseline = Baseline(figures.longest_share_median, figures.longest_share_p95)
-        return self._baseline
+        people = self.people
+        return people and Baseline(people.longest_share_median, people.longest_share_p95)
+
+    @cached_property
+    def people(self) -> Figures | None:
+        """All figures of the held-out texts; `None` without any."""
+        return figures_of([*map(self.copied, self.held_out)]) if self.held_out else None
 
     def copied(self, text: str) -> Copied:
         """Hold a text against the training texts."""
@@ -72,7 +75,7 @@ class Originality:
 
     def source(self, copied: Copied) -> str:
         """Return the training text from which the longest run of a text is copied."""
-        return source_of(self.index, self.documents.__getitem__, copied)
+        return source_of(self.index, lambda text: self.documents[text], copied)
 
 
 def training_texts(run: Run, most_tokens: int = MOST_TOKENS) -> Documents:
@@ -80,10 +83,11 @@ def training_texts(run: Run, most_tokens: int = MOST_TOKENS) -> Documents:
     return _documents(run, run.training, most_tokens=most_tokens)
 
 
-def held_out_texts(run: Run, piece: int, count: int = HELD_OUT) -> list[str]:
-    """Return at most `count` of a run's held-out texts, cut to pieces of `piece` tokens."""
-    texts = _documents(run, run.validation, longest=piece).spread(count)
-    return [text for text in texts if text.strip()]
+def held_out_texts(run: Run) -> Documents | list[str]:
+    """Return a run's held-out texts, or a sample of them; none where it has none."""
+    if not run.validation.is_file():
+        return []
+    return _documents(run, run.validation, most_tokens=LIVE_TOKENS)
 
 
 def _documents(run: Run, path: Path, **more: int) -> Documents:

@@ -1,7 +1,7 @@
 import numpy as np
 
 from tests.models import END, tiny_tokenizer
-from trainer.originality.documents import Documents
+from trainer.originality.documents import Documents, pieces
 
 TEXTS = ["What would you do?", "naïve café ☕", "Why?"]
 
@@ -43,8 +43,16 @@ def test_of_a_large_data_set_every_nth_text_is_taken():
     assert list(sample) == texts[::3]
 
 
-def test_a_few_texts_are_spread_over_all():
+def test_of_many_pieces_a_few_are_spread_over_all():
     texts = [f"{number}" for number in range(100)]
-    assert documents(texts).spread(3) == ["0", "50", "99"]
-    assert documents(texts[:2]).spread(3) == ["0", "1"]
-    assert documents([]).spread(3) == []
+    assert pieces(texts, 5, 3) == ["0", "50", "99"]
+    assert pieces(texts[:2], 5, 3) == ["0", "1"]
+    assert pieces(["", "?!"], 5, 3) == []
+
+
+def test_a_longer_text_gives_its_whole_pieces():
+    assert pieces(["One, two. Three; four! Five?", "Six."], 2, 9) == [
+        "One, two",
+        "Three; four",
+        "Six.",
+    ]
