@@ -30,6 +30,7 @@ def run_finetune(arguments: argparse.Namespace) -> int:
     from trainer.loop import train
     from trainer.prepare import prepare
     from trainer.progress import Progress
+    from trainer.record import Record
     from trainer.session import open_session
 
     with Progress() as progress:
@@ -38,10 +39,13 @@ def run_finetune(arguments: argparse.Namespace) -> int:
         session = open_session(settings, run, progress, threads=arguments.threads)
         forget_after(run, session.state.step)
         write_about(run, settings, session.state, arguments.command_line)
-        with stop_requests(
-            lambda: progress.say("Stopping after this step; once more to stop without saving.")
-        ) as stopping:
-            state = train(session, progress, stopping)
+        with (
+            stop_requests(
+                lambda: progress.say("Stopping after this step; once more to stop without saving.")
+            ) as stopping,
+            Record(run, progress, session.state.step) as record,
+        ):
+            state = train(session, record, stopping)
         write_about(run, settings, state, arguments.command_line)
     if state.state == "stopped":
         saved = f"Stopped and saved at step {state.step:,}. To go on:\n"

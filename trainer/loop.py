@@ -1,6 +1,5 @@
 """The training loop: from a session to checkpoints, read from top to bottom."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Generator
@@ -16,7 +15,7 @@ from backends import UserError
 from trainer.checkpoint import State, save_checkpoint
 from trainer.loss import next_token_loss
 from trainer.optimizers import clip_gradients, set_learning_rate
-from trainer.progress import Progress
+from trainer.record import Record
 from trainer.schedule import learning_rate
 from trainer.session import Session
 from trainer.windows import Batch
@@ -42,7 +41,7 @@ def denormals_off() -> Generator[None]:
 
 
 @denormals_off()
-def train(session: Session, progress: Progress, stopping: Callable[[], bool]) -> State:
+def train(session: Session, record: Record, stopping: Callable[[], bool]) -> State:
     """Train until the budget is spent, nothing more is gained, or `stopping()`; then save `last`.
 
     Raises `UserError` where the loss is no longer a number.
@@ -62,13 +61,11 @@ def train(session: Session, progress: Progress, stopping: Callable[[], bool]) ->
         if measured or state.step % LOG_EVERY == 0:
             speed = meter.read()
             state.val_loss = validate(session) if measured else None
-            _log(session, lr, speed)
-            progress.update(state, share=share, lr=lr, speed=speed)
+            record.row(state, share=share, lr=lr, speed=speed)
         if measured:
             _keep(session)
         if state.step % settings.sample_every == 0 or share >= 1:
-            for text in sample(session):
-                progress.sample(text)
+            record.samples(state.step, sample(session))
     state.state = "stopped" if share < 1 and stopping() else "finished"
     meter.pause()
     _save(session, session.run.last)
@@ -170,7 +167,7 @@ def _save(session: Session, path: Path) -> None:
 
 
 def sample(session: Session) -> list[str]:
-    """A few texts from the model as it is now, also written to `samples.jsonl`."""
+    """A few texts from the model as it is now."""
     ids = [session.end, *session.tokenizer.encode(session.settings.prefix).ids]
     room = session.model.config.n_positions - len(ids)
     session.model.eval()
@@ -187,23 +184,4 @@ def sample(session: Session) -> list[str]:
             pad_token_id=session.end,
         )
     session.model.train()
-    texts = [session.tokenizer.decode(row.tolist()) for row in written]
-    with session.run.samples.open("a", encoding="utf-8") as file:
-        for text in texts:
-            record = {"step": session.state.step, "text": text}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    return texts
-
-
-def _log(session: Session, lr: float, speed: float) -> None:
-    state = session.state
-    record = {
-        "step": state.step,
-        "tokens": state.tokens,
-        "train_loss": state.train_loss,
-        "val_loss": state.val_loss,
-        "lr": lr,
-        "tokens_per_s": round(speed, 1),
-    }
-    with session.run.metrics.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    return [session.tokenizer.decode(row.tolist()) for row in written]

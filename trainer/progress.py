@@ -1,23 +1,42 @@
 """What a person sees while a model trains: on stderr, live in a terminal, lines elsewhere."""
 
 import time
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 
-from rich.console import Console
+import rich.progress
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 from rich.text import Text
 
 from trainer.checkpoint import State
+from trainer.curves import Curve, draw_text
 from trainer.duration import duration
+from trainer.samples import shown
+
+CURVE_LINES = 10
+TALL = 3 * CURVE_LINES
+"""Lines that a terminal must have for a curve to stand above the bar."""
+
+
+class _Bar(rich.progress.Progress):
+    """A bar with the run's curve above it."""
+
+    curve = Text()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn again and again; rich says to override this."""
+        if self.curve:
+            yield self.curve
+        yield from super().get_renderables()
 
 
 class Progress:
-    """Shows loss, validation loss, speed, time left and samples."""
+    """Shows loss, validation loss, curve, speed, time left and samples."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
-        self._bar = Bar(
+        self._bar = _Bar(
             TextColumn("step {task.fields[step]:,}"),
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:>3.0f} %"),
@@ -47,14 +66,19 @@ class Progress:
 
     def sample(self, text: str) -> None:
         """Show a text that the model has written."""
-        self.console.print(
-            Text("  » " + text.strip().replace("\n", "\n    "), style="dim"), soft_wrap=True
-        )
+        self.console.print(Text(shown(text), style="dim"), soft_wrap=True)
+
+    def draw(self, curves: Sequence[Curve]) -> None:
+        """Show curves above the bar, in a terminal tall enough; they stay when the bar ends."""
+        if self.console.is_terminal and self.console.height >= TALL:
+            width = min(100, self.console.width)
+            drawn = Text.from_ansi(draw_text(curves, "step", width=width, height=CURVE_LINES))
+            drawn.no_wrap = True
+            self._bar.curve = drawn
 
     def update(self, state: State, *, share: float, lr: float, speed: float) -> None:
         """Show where the run stands; a validation gets a line of its own."""
         left = self._left(share)
-        figures = f"loss {state.train_loss:.3f}{self._validation}, {speed:,.0f} tokens/s, {left}"
         if state.val_loss is not None:
             best = "  (best)" if state.best_val_loss is None or (
                 state.val_loss < state.best_val_loss) else ""  # fmt: skip
@@ -63,6 +87,7 @@ class Progress:
                 f"step {state.step:>6,}  loss {state.train_loss:.3f}{self._validation}{best}  "
                 f"lr {lr:.1e}  {speed:,.0f} tokens/s  {left}"
             )
+        figures = f"loss {state.train_loss:.3f}{self._validation}, {speed:,.0f} tokens/s, {left}"
         self._bar.update(self._task, completed=share, step=state.step, figures=figures)
 
     def _left(self, share: float) -> str:

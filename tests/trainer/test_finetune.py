@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from tests.models import tiny_checkpoint
 from trainer import loop, models
@@ -58,6 +59,13 @@ def metrics(run: str = "ask") -> list[dict[str, Any]]:
 def comparable(run: str) -> list[dict[str, Any]]:
     """The metrics of a run without its speed, which no two runs share."""
     return [{**row, "tokens_per_s": None} for row in metrics(run)]
+
+
+def on_tensorboard(run: str, tag: str) -> list[tuple[int, float]]:
+    """What TensorBoard shows of a scalar."""
+    events = EventAccumulator(f"runs/{run}/tensorboard")
+    events.Reload()
+    return [(one.step, one.tensor_proto.float_val[0]) for one in events.Tensors(tag)]
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -135,6 +143,9 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     assert finetune("--resume", "--no-export") == 0
     # The checkpoint of step 8 was gone on from: the line of step 10 is written anew.
     assert comparable("ask") == comparable("unbroken")
+    for tag in ("loss/training", "loss/validation"):
+        assert on_tensorboard("ask", tag) == on_tensorboard("unbroken", tag)
+    assert Run(Path("runs/ask")).curve.is_file()
 
 
 def test_finetuning_a_local_model_keeps_its_tokenizer_and_says_so_on_the_card():

@@ -1,6 +1,7 @@
 import pytest
 
 from trainer.checkpoint import State
+from trainer.curves import Curve
 from trainer.progress import Progress
 
 
@@ -23,3 +24,30 @@ def test_markup_in_a_sample_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]
     with Progress() as progress:
         progress.sample("[bold]What[/] is [red]it?")
     assert "[bold]What[/] is [red]it?" in capsys.readouterr().err
+
+
+CURVES = [Curve("validation", [(10.0, 3.0), (20.0, 2.0)], True)]
+
+
+@pytest.mark.parametrize(("lines", "drawn"), [(40, True), (24, False)])
+def test_a_terminal_shows_the_curve_above_the_bar_where_it_is_tall_enough(
+    lines: int,
+    drawn: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    for name, value in {"FORCE_COLOR": "1", "LINES": str(lines), "COLUMNS": "90"}.items():
+        monkeypatch.setenv(name, value)
+    with Progress() as progress:
+        progress.draw(CURVES)
+        state = State(step=20, train_loss=2.5, val_loss=2.0)
+        progress.update(state, share=0.5, lr=0.001, speed=5000)
+    shown = capsys.readouterr().err
+    assert ("-> (step)" in shown) == drawn
+    assert "loss 2.500, validation 2.000, 5,000 tokens/s" in shown, "the bar has the newest loss"
+
+
+def test_without_a_terminal_no_curve_is_drawn(capsys: pytest.CaptureFixture[str]):
+    with Progress() as progress:
+        progress.draw(CURVES)
+    assert capsys.readouterr().err == ""

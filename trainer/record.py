@@ -1,0 +1,69 @@
+"""What a run leaves to look at while it trains: metrics, samples, curve, TensorBoard."""
+
+import json
+from collections.abc import Sequence
+from types import TracebackType
+
+from backends import UserError
+from trainer.checkpoint import State
+from trainer.curves import draw_picture, run_curves
+from trainer.events import Events
+from trainer.metrics import read_metrics
+from trainer.progress import Progress
+from trainer.runs import Run
+from trainer.samples import write_samples
+
+
+class Record:
+    """Writes down and shows what one sitting measures; a picture that fails ends no training."""
+
+    def __init__(self, run: Run, progress: Progress, step: int) -> None:
+        """Go on with the record of `run` after `step`."""
+        self._run, self._progress = run, progress
+        self._events = Events(run.events, step, progress.say)
+
+    def __enter__(self) -> "Record":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._events.close()
+
+    def row(self, state: State, *, share: float, lr: float, speed: float) -> None:
+        """Note what a logging step measured; a validation draws the curve anew.
+
+        All is in the files when this returns, so a checkpoint made after it has no gap before it.
+        """
+        record = {
+            "step": state.step,
+            "tokens": state.tokens,
+            "train_loss": state.train_loss,
+            "val_loss": state.val_loss,
+            "lr": lr,
+            "tokens_per_s": round(speed, 1),
+        }
+        with self._run.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        self._events.row(state, lr, speed)
+        self._progress.update(state, share=share, lr=lr, speed=speed)
+        if state.val_loss is not None:
+            self._draw()
+
+    def samples(self, step: int, texts: Sequence[str]) -> None:
+        """Note and show texts that the model wrote."""
+        write_samples(self._run, step, texts)
+        self._events.samples(step, texts)
+        for text in texts:
+            self._progress.sample(text)
+
+    def _draw(self) -> None:
+        try:
+            curves = run_curves(read_metrics(self._run))
+            self._progress.draw(curves)
+            draw_picture(curves, "step", self._run.curve, self._run.name)
+        except UserError as error:
+            self._progress.say(str(error))
