@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from backends.model_directory import verify_model
+from backends.word_index import open_word_index, words_of
+from bot.core import Core
 from tests.bot import test_console as console
 from tests.bot.discord_app import driver as discord
 from tests.bot.slack_driver import running_slack
 from tests.bot.web import driver as web
 from tests.contract import Driver, Watched, words
-from tests.core import running_core
+from tests.core import ask, request, running_core
 
 ROOT = Path(__file__).parent.parent
 SPEECHES = (
@@ -52,6 +54,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = trainer(
         "finetune", "play.txt", "--model", "fresh:tiny", "--run", "stage", "--prefix", "ROMEO:",
         "--steps", "40", "--eval-every", "20", "--context", "32", "--batch-size", "16",
+        "--originality-index",
         folder=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -96,3 +99,20 @@ async def test_the_model_answers_the_same_on_all_four_platforms(workshop: Path, 
         assert " ".join(written).startswith("ROMEO: But soft")
         assert len(written) > 3
         assert answers == {name: [*written, *written] for name in answers}
+
+
+async def test_a_channel_whose_model_copies_can_forbid_it(workshop: Path, tmp_path: Path):
+    admin = request(is_admin=True)
+    index = open_word_index(workshop / "models/stage", "stage")
+
+    async def longest(core: Core) -> int:
+        [answer] = (await ask(core, "generate", text="But soft")).messages
+        numbers = index.numbers(words_of(answer))
+        assert len(numbers) > 6
+        return max(index.longest(numbers[start:])[0] for start in range(len(numbers)))
+
+    config = {"models_dir": workshop / "models", "settings": SETTINGS}
+    async with running_core(tmp_path, config) as core:
+        assert await longest(core) > 3
+        await ask(core, "settings set", of=admin, key="max_copied_words", value="3")
+        assert await longest(core) == 3

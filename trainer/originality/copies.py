@@ -11,7 +11,7 @@ from backends.word_index import SEPARATOR, WORD, WordIndex, words_of
 NEAR = 0.8
 """From this likeness on a text is a near copy."""
 MARGIN = 12
-"""Words of a long source that are shown on either side."""
+"""Words of a long source that are shown on either side of the run."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def hold_against(index: WordIndex, text: str) -> Copied:
 
 
 def source_of(index: WordIndex, text_at: Callable[[int], str], copied: Copied) -> str:
-    """Return the training text of the longest run, or of a long one what stands around the run.
+    """Return the training text of the longest run, or of a long text what stands around the run.
 
     `text_at(i)` is text i of those indexed.
     """
@@ -77,9 +77,11 @@ def source_of(index: WordIndex, text_at: Callable[[int], str], copied: Copied) -
     text = text_at(len(separators) - 1)
     matches = list(WORD.finditer(text))
     first = copied.place - int(separators[-1]) - 1
-    left, right = first - copied.start - MARGIN, first + copied.words + MARGIN
-    begin = matches[left].start() if left > 0 else 0
-    end = matches[right - 1].end() if right < len(matches) else len(text)
+    begin, end = 0, len(text)
+    if len(matches) > copied.words + 2 * MARGIN:
+        last = min(first + copied.longest + MARGIN, len(matches)) - 1
+        begin = matches[max(first - MARGIN, 0)].start()
+        end = matches[last].end()
     return f"{'… ' if begin else ''}{text[begin:end].strip()}{' …' if end < len(text) else ''}"
 
 
