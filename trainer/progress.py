@@ -12,7 +12,7 @@ from rich.text import Text
 from trainer.checkpoint import State
 from trainer.curves import Curve, draw_text
 from trainer.duration import duration
-from trainer.samples import shown
+from trainer.samples import Sample, shown
 
 CURVE_LINES = 10
 TALL = 3 * CURVE_LINES
@@ -64,9 +64,9 @@ class Progress:
         """Print a line above the bar."""
         self.console.print(Text(line), soft_wrap=True)
 
-    def sample(self, text: str) -> None:
+    def sample(self, sample: Sample) -> None:
         """Show a text that the model has written."""
-        self.console.print(Text(shown(text), style="dim"), soft_wrap=True)
+        self.console.print(Text(shown(sample), style="dim"), soft_wrap=True)
 
     def draw(self, curves: Sequence[Curve]) -> None:
         """Show curves above the bar, in a terminal tall enough; they stay when the bar ends."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from types import TracebackType
 
 from backends import UserError
@@ -9,9 +10,10 @@ from trainer.checkpoint import State
 from trainer.curves import draw_picture, run_curves
 from trainer.events import Events
 from trainer.metrics import read_metrics
+from trainer.originality.measure import Originality
 from trainer.progress import Progress
 from trainer.runs import Run
-from trainer.samples import write_samples
+from trainer.samples import Sample, with_copied, write_samples
 
 
 class Record:
@@ -54,11 +56,23 @@ class Record:
             self._draw()
 
     def samples(self, step: int, texts: Sequence[str]) -> None:
-        """Note and show texts that the model wrote."""
-        write_samples(self._run, step, texts)
+        """Note and show texts that the model wrote, each with its longest copied run."""
+        samples: list[Sample] = [{"step": step, "text": text} for text in texts]
+        if originality := self._originality:
+            samples = [with_copied(sample, originality) for sample in samples]
+        write_samples(self._run, samples)
         self._events.samples(step, texts)
-        for text in texts:
-            self._progress.sample(text)
+        for sample in samples:
+            self._progress.sample(sample)
+
+    @cached_property
+    def _originality(self) -> Originality | None:
+        """The training texts' index, made at the first samples; `None` where they are unusable."""
+        try:
+            return Originality.of(self._run)
+        except UserError as error:
+            self._progress.say(f"Copied runs are not measured: {error}")
+            return None
 
     def _draw(self) -> None:
         try:

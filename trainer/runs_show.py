@@ -127,5 +127,5 @@ def _says(value: object) -> bool:
 def _samples(samples: list[dict[str, Any]]) -> str:
     if not samples:
         return ""
-    texts = (shown(sample["text"]) + "\n" for sample in samples)
+    texts = (shown(sample) + "\n" for sample in samples)
     return f"samples of step {cell(samples[0].get('step'))}\n{''.join(texts)}"

@@ -92,6 +92,8 @@ def test_a_file_of_titles_becomes_a_model_that_has_learnt_them(
     samples = objects(Path("runs/ask/samples.jsonl"))
     assert {sample["step"] for sample in samples} == {30, 60}
     assert all(sample["text"].startswith("What") for sample in samples)
+    assert all(sample["copied_words"] >= 1 for sample in samples), "its prefix is copied at least"
+    assert all(sample["people_share"] > 0 for sample in samples)
     card = json.loads(Path("models/ask/card.json").read_text())
     assert card["prepend_end_token"] is True
     assert card["defaults"] == {"prefix": "What"}

@@ -22,7 +22,7 @@ def test_a_validation_gets_a_line_and_says_when_it_is_the_best(capsys: pytest.Ca
 
 def test_markup_in_a_sample_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]):
     with Progress() as progress:
-        progress.sample("[bold]What[/] is [red]it?")
+        progress.sample({"text": "[bold]What[/] is [red]it?"})
     assert "[bold]What[/] is [red]it?" in capsys.readouterr().err
 
 

@@ -24,12 +24,18 @@ def test_a_row_is_in_the_file_and_a_validation_draws_the_curve(tmp_path: Path):
         assert list(run.events.iterdir())
 
 
-def test_samples_are_kept_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_samples_are_kept_and_shown_even_where_copies_cannot_be_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     run = make_run(tmp_path, "ask")
     with Progress() as progress, Record(run, progress, 0) as record:
         record.samples(20, ["What is – it?"])
-    assert json.loads(run.samples.read_text()) == {"step": 20, "text": "What is – it?"}
-    assert "» What is – it?" in capsys.readouterr().err
+        record.samples(30, ["Why?"])
+    kept = [json.loads(line) for line in run.samples.read_text().splitlines()]
+    assert kept == [{"step": 20, "text": "What is – it?"}, {"step": 30, "text": "Why?"}]
+    said = capsys.readouterr().err
+    assert "» What is – it?" in said
+    assert said.count("Copied runs are not measured") == 1
 
 
 def test_a_picture_that_cannot_be_written_is_said_and_training_goes_on(

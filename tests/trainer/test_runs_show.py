@@ -21,8 +21,9 @@ def run(tmp_path: Path) -> Run:
     training = {"command": COMMAND, "steps": 40, "val_loss": 3.25}
     run.about.write_text(json.dumps({"training": training}))
     write_metrics(run, [(5.0, None), (4.0, 3.25), (3.5, None), (3.0, 3.5)])
-    write_samples(run, 20, ["Early"])
-    write_samples(run, 40, ["Late\nand long", "Later"])
+    write_samples(run, [{"step": 20, "text": "Early"}])
+    late = [{"step": 40, "text": text} for text in ("Late\nand long", "Later")]
+    write_samples(run, late)
     return run
 
 
