@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backends import UserError
+from trainer import heap
 from trainer.checkpoint import State, save_checkpoint
 from trainer.loss import next_token_loss
 from trainer.optimizers import clip_gradients, set_learning_rate
@@ -40,6 +41,7 @@ def denormals_off() -> Generator[None]:
         torch.set_flush_denormal(False)
 
 
+@heap.kept()
 @denormals_off()
 def train(session: Session, record: Record, stopping: Callable[[], bool]) -> State:
     """Train until the budget is spent, nothing more is gained, or `stopping()`; then save `last`.

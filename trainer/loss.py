@@ -46,7 +46,8 @@ class _ChunkedLoss(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         grad_hidden, grad_weight, count = ctx.saved_tensors
         scale = grad_outputs[0] / count
-        return grad_hidden * scale.to(grad_hidden.dtype), grad_weight * scale, None
+        # In place: they are large, and nobody else has them.
+        return grad_hidden.mul_(scale.to(grad_hidden.dtype)), grad_weight.mul_(scale), None
 
 
 def next_token_loss(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
