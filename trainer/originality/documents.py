@@ -14,6 +14,8 @@ from backends.word_index import WORD
 LONGEST = 65_536
 """Tokens of a text that stay together."""
 _AT_ONCE = 1024
+_PLACES = 64
+"""At least so many places a sample is taken from."""
 
 
 class Documents:
@@ -30,16 +32,17 @@ class Documents:
     ) -> None:
         """Cut `tokens` (N,) at the end tokens, and texts of more than `longest` tokens in pieces.
 
-        Of more than `most_tokens` tokens a sample is taken: every second text, every third, …
+        Of more than `most_tokens` tokens a sample is taken, from places spread over all of them;
+        the others are not looked at.
         """
         self._tokens = tokens
         self._tokenizer = tokenizer
-        self._spans = _spans(tokens, end, longest)
-        self.step = 1
-        """Every how many texts one is taken."""
-        if most_tokens and len(tokens) > most_tokens:
-            self.step = -(-len(tokens) // most_tokens)
-            self._spans = self._spans[:: self.step]
+        self.step = -(-len(tokens) // most_tokens) if most_tokens else 1
+        """One of how many texts is taken."""
+        if self.step > 1:
+            self._spans = _sampled_spans(tokens, end, longest, self.step)
+        else:
+            self._spans = _spans(tokens, end, longest)
 
     def __len__(self) -> int:
         """Return how many texts there are."""
@@ -93,3 +96,19 @@ def _spans(tokens: NDArray[np.integer], end: int, longest: int) -> NDArray[np.in
     number = np.arange(len(first)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     begins = first + number * longest
     return np.stack([begins, np.minimum(begins + longest, np.repeat(stops, pieces))], axis=1)
+
+
+def _sampled_spans(
+    tokens: NDArray[np.integer], end: int, longest: int, step: int
+) -> NDArray[np.int64]:
+    """Return spans from one of every `step` tokens, as stretches spread over all of them."""
+    spans: list[NDArray[np.int64]] = []
+    place = max(step, len(tokens) // _PLACES)
+    for start in range(0, len(tokens), place):
+        part = tokens[start : start + place // step]
+        borders = np.flatnonzero(part == end)
+        # What a border of the part cuts is left out, unless there is nothing else.
+        if len(borders) > 1:
+            start, part = start + int(borders[0]), part[borders[0] : borders[-1] + 1]
+        spans.append(_spans(part, end, longest) + start)
+    return np.concatenate(spans)

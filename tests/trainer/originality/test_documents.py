@@ -36,11 +36,22 @@ def test_a_long_text_is_cut_to_pieces_and_nothing_is_lost():
     assert "".join(pieces) == "".join(TEXTS)
 
 
-def test_of_a_large_data_set_every_nth_text_is_taken():
-    texts = [f"{number}" for number in range(100)]
-    sample = documents(texts, most_tokens=100)
-    assert sample.step == 3
-    assert list(sample) == texts[::3]
+def test_of_a_large_data_set_whole_texts_from_everywhere_are_taken():
+    texts = [f"{number:04}" for number in range(10_000)]
+    sample = documents(texts, most_tokens=5_000)
+    assert sample.step == 11
+    taken = list(sample)
+    assert set(taken) < set(texts)
+    assert 500 < len(taken) == len(set(taken)) < 1_000
+    assert taken == sorted(taken)
+    assert taken[0] < "0010"
+    assert taken[-1] > "9800"
+
+
+def test_of_a_long_text_pieces_from_everywhere_are_taken():
+    sample = documents(["What would you do? " * 5_000], most_tokens=5_000)
+    assert 64 <= len(sample) < 100
+    assert set("".join(sample).split()) >= {"What", "would", "you", "do?"}
 
 
 def test_of_many_pieces_a_few_are_spread_over_all():

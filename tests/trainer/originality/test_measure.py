@@ -42,7 +42,8 @@ def test_held_out_texts_of_people_are_the_baseline(run: Run):
 
 
 def test_of_a_large_training_set_a_sample_is_indexed(run: Run):
-    assert len(Originality.of(run, most_tokens=1000).documents) < 90
+    whole, sample = Originality.of(run), Originality.of(run, most_tokens=1000)
+    assert len(sample.index.words) < len(whole.index.words) / 2
 
 
 def test_a_run_without_its_data_is_told_in_a_sentence(run: Run):
