@@ -209,6 +209,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     """Run `python -m trainer export`. Raises `UserError`."""
     from trainer.source import load_tokenizer
 
+    if arguments.originality_index and not arguments.run_name:
+        raise UserError("--originality-index needs --run: only a run has its training texts.")
     more: dict[str, Any] = {
         "precision": arguments.precision,
         "context": arguments.context,
@@ -216,8 +218,6 @@ def run_export(arguments: argparse.Namespace) -> None:
         "parity_tolerance": arguments.parity_tolerance,
     }
     sys.stderr.write("Building, checking and measuring the graphs …\n")
-    if arguments.originality_index and not arguments.run_name:
-        raise UserError("--originality-index needs --run: only a run has its training texts.")
     if arguments.run_name:
         run = find_run(arguments.runs_dir, arguments.run_name)
         if arguments.data:

@@ -80,6 +80,7 @@ def run_originality(arguments: argparse.Namespace) -> None:
     run = run_asked(arguments)
     if run is None and arguments.data is None:
         raise UserError("--model needs --data: the file of texts that it was trained on.")
+    learned = read_texts(arguments.data) if run is None or arguments.data else training_texts(run)
     written = (
         read_written(arguments.texts)
         if arguments.texts
@@ -87,7 +88,6 @@ def run_originality(arguments: argparse.Namespace) -> None:
     )
     people = people_beside(run, arguments.held_out, written, min(len(written), HELD_OUT))
     sys.stderr.write("Indexing the training texts …\n")
-    learned = read_texts(arguments.data) if run is None or arguments.data else training_texts(run)
     originality = Originality(learned, people)
     copies = [originality.copied(text) for text in written]
     figures, human = figures_of(copies), originality.people
