@@ -111,6 +111,8 @@ def resume_command(arguments: argparse.Namespace) -> str:
     for flag, usual in (("runs_dir", Path("runs")), ("models_dir", Path("models"))):
         if (value := getattr(arguments, flag)) != usual:
             command += ["--" + flag.replace("_", "-"), str(value)]
+    if arguments.originality_index:
+        command.append("--originality-index")
     return shlex.join(command)
 
 
