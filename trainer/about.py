@@ -9,9 +9,10 @@ from typing import Any
 from backends.durable import durable_file
 from trainer import models
 from trainer.checkpoint import State
+from trainer.manifest import for_card
+from trainer.readers.registry import LONG
 from trainer.runs import Run
 from trainer.settings import Settings
-from trainer.sniff import Kind
 
 PUBLISHED_LICENCE = "Modified MIT (OpenAI): say of what it writes that GPT-2 wrote it"
 """Licence of the published weights."""
@@ -19,7 +20,7 @@ PUBLISHED_LICENCE = "Modified MIT (OpenAI): say of what it writes that GPT-2 wro
 
 def write_about(run: Run, settings: Settings, state: State, command_line: Sequence[str]) -> None:
     """Write the facts of a run as its training stands now; the command is the run's first."""
-    data = json.loads(run.manifest.read_text(encoding="utf-8"))
+    data = for_card(json.loads(run.manifest.read_text(encoding="utf-8")))
     training: dict[str, object] = {
         "command": _first_command(run) or shlex.join(["python", "-m", "trainer", *command_line]),
         "model": settings.model,
@@ -41,7 +42,7 @@ def write_about(run: Run, settings: Settings, state: State, command_line: Sequen
         "training": training,
         "data": data,
         "defaults": {"prefix": settings.prefix} if settings.prefix else {},
-        "prepend_end_token": data["kind"] != Kind.TEXT,
+        "prepend_end_token": data["kind"] != LONG,
         "base": base,
         "base_licence": licence,
     }

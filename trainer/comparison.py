@@ -20,7 +20,7 @@ from trainer.generate import Written, add_model, add_sampling, make_prompt, mode
 from trainer.originality.documents import pieces
 from trainer.originality.measure import held_out_texts
 from trainer.runs import Run, find_run
-from trainer.sniff import sniff
+from trainer.settings import Settings
 from trainer.texts import Texts
 
 TEXTS = 200
@@ -98,7 +98,7 @@ def people_beside(run: Run | None, file: Path | None, like: Sequence[str], count
 def read_texts(path: Path) -> list[str]:
     """Read a file of texts as `finetune` does; of a large one the beginning."""
     texts, characters = [], 0
-    for text in Texts(path, sniff(path)):
+    for text in Texts.of(Settings(str(path), model="")):
         texts.append(text)
         characters += len(text)
         if characters > MOST_CHARACTERS:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib import format as npy
-
-from trainer.sniff import Kind
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -62,8 +61,21 @@ class Counts:
     training_tokens: int = 0
     validation_tokens: int = 0
     validation_texts: int = 0
+    tokens: int = 0
+    """All tokens but the ends."""
+    longest: int = 0
+    """Tokens of the longest text."""
     lengths: np.ndarray = field(default_factory=lambda: np.zeros(LONGEST + 1, np.int64))
     """How many texts have 0, 1, 2, … tokens, the last entry counting all longer ones."""
+
+    def add(self, text: str, tokens: int, *, held: bool) -> None:
+        """Count a text with its tokens; the end that follows a short one is part of its length."""
+        self.texts += 1
+        self.validation_texts += held
+        self.characters += len(text)
+        self.tokens += tokens
+        self.longest = max(self.longest, tokens)
+        self.lengths[min(tokens + 1, LONGEST)] += 1
 
     def covering(self, share: float) -> int:
         """The fewest tokens that `share` of the texts do not exceed."""
@@ -72,36 +84,39 @@ class Counts:
 
 def encode(
     texts: Iterable[str],
-    kind: Kind,
     tokenizer: "Tokenizer",
     end: int,
     training: Path,
     validation: Path,
     val_fraction: float,
     seed: int,
+    *,
+    long: bool = False,
+    first: NDArray[np.int64] | None = None,
 ) -> Counts:
     """Write both splits; every text, or each of long text's stretches, falls into one by chance.
 
-    The end token stands before the first text, between texts, and after the last.
+    The end token stands before the first text, between texts, and after the last. `first` gives
+    of each text the number of the text that it is a copy of, or its own: copies fall into the
+    same split, for what was learned by heart would be measured else.
     """
     # A text that happens to hold the end token's spelling must not end there.
     tokenizer.encode_special_tokens = True
     counts = Counts()
     holding_out = _one_of_each(round(1 / val_fraction), seed)
+    if first is not None:
+        holding_out = _with_the_first(holding_out, first)
     size = tokenizer.get_vocab_size()
     with TokenFile(training, size) as learned, TokenFile(validation, size) as held_out:
         for file in (learned, held_out):
             file.append([end])
         for batch in _batches(texts):
             for text, encoding in zip(batch, tokenizer.encode_batch_fast(batch), strict=True):
-                ids = encoding.ids if kind is Kind.TEXT else [*encoding.ids, end]
+                ids = encoding.ids if long else [*encoding.ids, end]
                 held = next(holding_out)
                 (held_out if held else learned).append(ids)
-                counts.texts += 1
-                counts.validation_texts += held
-                counts.characters += len(text)
-                counts.lengths[min(len(ids), LONGEST)] += 1
-        if kind is Kind.TEXT:
+                counts.add(text, len(encoding.ids), held=held)
+        if long:
             for file in (learned, held_out):
                 file.append([end])
     counts.training_tokens, counts.validation_tokens = learned.count, held_out.count
@@ -114,6 +129,14 @@ def _one_of_each(group: int, seed: int) -> Iterator[bool]:
     while True:
         chosen = chance.randrange(group)
         yield from (number == chosen for number in range(group))
+
+
+def _with_the_first(holding_out: Iterator[bool], first: NDArray[np.int64]) -> Iterator[bool]:
+    """Choose for texts that are no copies; what is chosen for a text holds for its copies."""
+    held = np.zeros(len(first), np.bool_)
+    for number, copied in enumerate(first):
+        held[number] = next(holding_out) if copied == number else held[copied]
+        yield bool(held[number])
 
 
 def _batches(pieces: Iterable[str]) -> Iterator[list[str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from backends import UserError
 from backends.model_directory import check_name
 from trainer.interrupt import stop_requests
+from trainer.readers.registry import READERS
 from trainer.runs import Run, find_run
 from trainer.settings import Settings, read_settings
 
@@ -63,6 +64,9 @@ def _asked(arguments: argparse.Namespace) -> tuple[Settings, Run]:
         for field in fields(Settings)
         if (value := getattr(arguments, field.name)) is not None
     }
+    # One is written down as itself, as argparse cannot.
+    if len(named := given.pop("data")):
+        given["data"] = named[0] if len(named) == 1 else named
     if arguments.resume:
         run = find_run(arguments.runs_dir, arguments.run_name)
         return _resumed(read_settings(run.config), given), run
@@ -136,7 +140,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.set_defaults(run=run_finetune)
     add = parser.add_argument
-    add("data", nargs="?", metavar="DATA", help="a .txt or single-column .csv file")
+    add("data", nargs="*", metavar="DATA", help="files, folders or patterns: texts, tables, chats")
     add("--model", metavar="M", help="a Hugging Face directory; 124M, 355M, 774M or 1558M; or "
         "fresh:tiny, fresh:small, fresh:medium or fresh:large")  # fmt: skip
     add("--run", dest="run_name", required=True, metavar="NAME", help="name of the run")
@@ -182,10 +186,16 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--format", choices=["auto", "text", "lines", "csv"], help="what DATA is, if not as it "
-        "looks: long text, one text a line, or CSV")  # fmt: skip
-    add("--encoding", help="utf-8 unless given, or as its byte-order mark says")
-    add("--header", action=argparse.BooleanOptionalAction, help="whether a CSV begins with one")
+    add("--format", choices=["auto", *READERS], help="what DATA is, if not as it looks")
+    add("--encoding", help="of DATA, if not as it looks")
+    add("--header", action=argparse.BooleanOptionalAction, help="whether a table begins with one")
+    add("--column", metavar="NAME", help="the column, or key, that holds the texts")
+    add("--separator", metavar="S", help="what stands between two texts, such as '\\n\\n'")
+    add("--min-length", type=int, metavar="N", help="characters of the shortest text to keep")
+    add("--max-length", type=int, metavar="N", help="characters of the longest text to keep")
+    add("--keep-duplicates", action="store_true", default=None, help="keep texts that stand in "
+        "DATA twice")  # fmt: skip
     add("--val-fraction", type=float, metavar="X", help="share of the texts held out (0.05)")
     add("--source", help="where the data comes from, for the model's card")
     add("--licence", help="the data's licence, for the model's card")
+    add("--consent", metavar="TEXT", help="who agreed that it is used, for the model's card")

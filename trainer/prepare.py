@@ -1,31 +1,33 @@
-"""From a file of texts to a new run directory with a tokenizer and two token arrays."""
+"""From files of texts to a new run directory with a tokenizer and two token arrays."""
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from backends import UserError
 from backends.durable import durable_directory
-from trainer import models
+from trainer import duplicates, models, preview
 from trainer.encode import Counts, encode
+from trainer.manifest import manifest
 from trainer.progress import Progress
 from trainer.runs import Run
 from trainer.settings import Settings, write_settings
-from trainer.sniff import Kind, sniff
 from trainer.texts import Texts
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 FRESH_EPOCHS, PRETRAINED_EPOCHS = 10.0, 3.0
 LONG_CONTEXT, SHORTEST_CONTEXT, LONGEST_CONTEXT = 256, 32, 1024
 TOKENS_PER_STEP = 8192
 TOKENIZER_CHARACTERS = 100_000_000
 """The most characters that a fresh tokenizer learns from."""
-SHOWN = 300
-"""Characters of a text that are shown."""
 
 
 def prepare(settings: Settings, run: Run, progress: Progress) -> Settings:
@@ -36,46 +38,44 @@ def prepare(settings: Settings, run: Run, progress: Progress) -> Settings:
     size = models.fresh_size(settings.model)
     if not size:
         models.resolve(settings.model)
-    path = Path(settings.data)
-    texts = Texts(path, sniff(path, settings.format, settings.encoding, settings.header))
-    _show(texts, progress)
-    if size:
-        progress.say("Learning a tokenizer …")
-        vocabulary = settings.vocabulary or size.vocabulary
-        tokenizer = models.train_tokenizer(_first(texts, TOKENIZER_CHARACTERS), vocabulary)
-    else:
-        tokenizer = models.load_tokenizer(settings.model)
-    progress.say("Encoding …")
+    texts = Texts.of(settings)
+    preview.show(texts, progress.say)
     with durable_directory(run.path) as folder:
         new = Run(folder)
         new.training.parent.mkdir()
+        first = _without_copies(texts, folder, progress)
+        tokenizer = _tokenizer(texts, size, progress)
+        progress.say("Encoding …")
         counts = encode(
-            texts, texts.layout.kind, tokenizer, models.end_token(tokenizer),
-            new.training, new.validation, settings.val_fraction, settings.seed,
+            texts, tokenizer, models.end_token(tokenizer), new.training, new.validation,
+            settings.val_fraction, settings.seed, long=texts.long, first=first,
         )  # fmt: skip
-        settings = _filled(settings, texts.layout.kind, counts)
+        settings = _filled(settings, counts, long=texts.long)
         tokenizer.save(str(new.tokenizer))
         write_settings(settings, new.config)
-        new.manifest.write_text(json.dumps(_manifest(settings, texts, counts), indent=2))
-    _report(texts, counts, settings, progress)
+        new.manifest.write_text(json.dumps(manifest(texts, counts), indent=2))
+    preview.report(texts, counts, settings, progress.say)
     return settings
 
 
-def _show(texts: Texts, progress: Progress) -> None:
-    """Say what the file was taken for, with its first three texts."""
-    layout = texts.layout
-    header = (
-        "" if layout.kind != Kind.CSV else f", header {'left out' if layout.header else 'none'}"
-    )
-    progress.say(f"{texts.path}: {layout.kind}, {layout.encoding}{header} ({layout.reason})")
-    if layout.columns > 1:
-        progress.say(f"It has {layout.columns} columns: only the first is used.")
-    records = list(islice(texts, 3))
-    if not records:
-        raise UserError(f"{texts.path} holds no texts: every row is blank.")
-    for text in records:
-        shown = text if len(text) <= SHOWN else text[:SHOWN] + " …"
-        progress.say("  | " + shown.strip().replace("\n", "\n    "))
+def _without_copies(texts: Texts, folder: Path, progress: Progress) -> NDArray[np.int64] | None:
+    """Let the texts leave out copies, or if those are to be kept, say what each is a copy of."""
+    if texts.long:
+        return None
+    progress.say("Looking for duplicates …")
+    found = duplicates.find(texts, folder)
+    if texts.settings.keep_duplicates:
+        return found.first
+    texts.copies = found.copies
+    return None
+
+
+def _tokenizer(texts: Texts, size: models.Size | None, progress: Progress) -> "Tokenizer":
+    if not size:
+        return models.load_tokenizer(texts.settings.model)
+    progress.say("Learning a tokenizer …")
+    vocabulary = texts.settings.vocabulary or size.vocabulary
+    return models.train_tokenizer(_first(texts, TOKENIZER_CHARACTERS), vocabulary)
 
 
 def _first(texts: Iterable[str], characters: int) -> Iterator[str]:
@@ -87,15 +87,15 @@ def _first(texts: Iterable[str], characters: int) -> Iterator[str]:
             return
 
 
-def _filled(settings: Settings, kind: Kind, counts: Counts) -> Settings:
+def _filled(settings: Settings, counts: Counts, *, long: bool) -> Settings:
     """Choose what was left open, now that the data is known."""
     size = models.fresh_size(settings.model)
     if counts.training_tokens < 64 or counts.validation_tokens < 3:
         raise UserError(
-            f"{settings.data} is too short: {counts.training_tokens:,} tokens to learn from and "
+            f"The data is too short: {counts.training_tokens:,} tokens to learn from and "
             f"{counts.validation_tokens:,} held out. Give more text or a larger --val-fraction."
         )
-    context = settings.context or _usual_context(kind, counts)
+    context = settings.context or _usual_context(counts, long=long)
     context = min(context, counts.training_tokens - 1)
     unbounded = settings.epochs is None and settings.steps is None and settings.minutes is None
     return replace(
@@ -107,37 +107,9 @@ def _filled(settings: Settings, kind: Kind, counts: Counts) -> Settings:
     )
 
 
-def _usual_context(kind: Kind, counts: Counts) -> int:
+def _usual_context(counts: Counts, *, long: bool) -> int:
     """A power of two that holds 99 % of short texts, or a fixed length for long text."""
-    if kind is Kind.TEXT:
+    if long:
         return LONG_CONTEXT
     needed = 1 << math.ceil(math.log2(max(1, counts.covering(0.99))))
     return min(max(SHORTEST_CONTEXT, needed), LONGEST_CONTEXT)
-
-
-def _manifest(settings: Settings, texts: Texts, counts: Counts) -> dict[str, Any]:
-    """What the card says of the data."""
-    with texts.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "file": texts.path.name,
-        "source": settings.source,
-        "licence": settings.licence,
-        "sha256": digest,
-        "kind": str(texts.layout.kind),
-        "rows": counts.texts,
-        "dropped": dict(texts.dropped),
-        "characters": counts.characters,
-        "training_tokens": counts.training_tokens,
-        "validation_tokens": counts.validation_tokens,
-    }
-
-
-def _report(texts: Texts, counts: Counts, settings: Settings, progress: Progress) -> None:
-    unit = "stretches of text" if texts.layout.kind is Kind.TEXT else "texts"
-    dropped = ", ".join(f"{number:,} {why}" for why, number in texts.dropped.items()) or "nothing"
-    progress.say(
-        f"{counts.texts:,} {unit} ({dropped} dropped), {counts.training_tokens:,} tokens to learn "
-        f"from, {counts.validation_tokens:,} held out; windows of {settings.context} tokens, "
-        f"{settings.batch_size} in a step."
-    )

@@ -12,13 +12,22 @@ from backends import UserError
 class Settings:
     """The settings of a run. `None` stands for "choose for me" and is resolved before training."""
 
-    data: str
-    """Path of the file of texts."""
+    data: str | list[str]
+    """Path of the file or folder of texts; or several of them."""
     model: str
     """A directory, an alias such as `124M`, or `fresh:SIZE`."""
     format: str = "auto"
-    encoding: str = "utf-8"
+    encoding: str = "auto"
     header: bool | None = None
+    column: str = ""
+    """Name or number of the column, or key, that holds the texts; `""` chooses a usual one."""
+    separator: str = ""
+    """What stands between two texts, with \\n and \\t as in Python; `""` looks for one."""
+    min_length: int | None = None
+    """Characters of the shortest text that is kept."""
+    max_length: int | None = None
+    """Characters of the longest text that is kept."""
+    keep_duplicates: bool = False
     epochs: float | None = None
     steps: int | None = None
     minutes: float | None = None
@@ -41,6 +50,8 @@ class Settings:
     compile: bool = False
     source: str = ""
     licence: str = ""
+    consent: str = ""
+    """Who agreed that the texts are used."""
 
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.epochs, self.steps, self.minutes)) > 1:
@@ -64,6 +75,8 @@ BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("weight_decay", 0, 10),
     ("dropout", 0, 0.9),
     ("val_fraction", 0.001, 0.5),
+    ("min_length", 0, 1_000_000),
+    ("max_length", 1, 1_000_000_000),
     ("patience", 1, 1_000_000),
     ("eval_every", 1, 1_000_000),
     ("sample_every", 1, 1_000_000),

@@ -1,95 +1,96 @@
-"""Read texts from a file piece by piece: long text, one text a line, or a single-column CSV."""
+"""Read texts from files piece by piece, without those that nobody could learn from."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from backends import UserError
-from trainer.sniff import Kind, Layout
-
-LONGEST_LINE = 1 << 20
-"""Characters of the longest line that is taken for one text or one row."""
-STRETCH = 4096
-"""Characters of long text that stay together when it is split."""
+from trainer.duplicates import KEPT, NEAR
+from trainer.files import Part, gather
+from trainer.readers import registry
+from trainer.settings import Settings
 
 
 @dataclass
 class Texts:
-    """The texts of a file, and after reading them what was dropped and why."""
+    """The texts of some files, and after reading them what was dropped and why."""
 
-    path: Path
-    layout: Layout
+    settings: Settings
+    parts: list[Part]
+    skipped: Counter[str]
+    """Files of folders that are not read, by reason."""
     dropped: Counter[str] = field(default_factory=Counter)
+    copies: NDArray[np.uint8] | None = None
+    """For each text in order whether it is a copy to leave out, as `duplicates.find` told it."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Texts":
+        """The texts of what the settings name as data. Raises `UserError` where that is none."""
+        return cls(settings, *gather(settings))
+
+    @property
+    def long(self) -> bool:
+        """Whether all pieces together are one text."""
+        return len(self.parts) == 1 and self.parts[0].format == registry.LONG
 
     def __iter__(self) -> Iterator[str]:
         """Yield one text at a time; of long text a stretch of lines.
 
-        Raises `UserError` where the file is not what its layout says.
+        Raises `UserError` where a file is not what it looked like.
         """
         self.dropped.clear()
-        kind = self.layout.kind
-        # The csv module wants to see line ends as they are.
-        newline = "" if kind is Kind.CSV else None
-        try:
-            with self.path.open(encoding=self.layout.encoding, newline=newline) as file:
-                if kind is Kind.TEXT:
-                    yield from _stretches(file)
+        number = 0
+        for part in self.parts:
+            part.rows = 0
+            for text in self._of(part):
+                if self._is_kept(number):
+                    part.rows += 1
+                    yield text
+                number += 1
+
+    def _is_kept(self, number: int) -> bool:
+        if self.copies is None:
+            return True
+        if number >= len(self.copies):
+            raise UserError("The data changed while it was read: start again when it is settled.")
+        copy = self.copies[number]
+        if copy != KEPT:
+            self.dropped["near duplicates" if copy == NEAR else "duplicates"] += 1
+        return bool(copy == KEPT)
+
+    def _of(self, part: Part) -> Iterator[str]:
+        """One file's texts, cleaned."""
+        file = part.look(self.settings.encoding)
+        with file.sentences():
+            texts = registry.READERS[part.format].read(file, self.settings, self.dropped)
+            for text in texts if self.long else self._cleaned(texts):
+                if _is_unicode(text):
+                    yield text
                 else:
-                    yield from self._kept(self._cells(file) if kind is Kind.CSV else _lines(file))
-        except UnicodeDecodeError as exc:
-            raise UserError(
-                f"{self.path} is not {self.layout.encoding} text (byte {exc.object[exc.start]:#04x}"
-                " does not belong there): say which encoding it has, such as --encoding cp1252."
-            ) from exc
+                    self.dropped["with half a character"] += 1
 
-    def _kept(self, texts: Iterator[str]) -> Iterator[str]:
-        """Strip each text and leave out empty ones."""
+    def _cleaned(self, texts: Iterator[str]) -> Iterator[str]:
+        """Strip each text and leave out empty, too short and too long ones."""
+        least, most = self.settings.min_length or 0, self.settings.max_length
         for text in texts:
-            if stripped := text.strip():
-                yield stripped
-            else:
+            stripped = text.strip()
+            if not stripped:
                 self.dropped["blank"] += 1
-
-    def _cells(self, file: TextIO) -> Iterator[str]:
-        """The first cell of every row after the header."""
-        rows = csv.reader(_lines(file))
-        header = self.layout.header
-        try:
-            for row in rows:
-                if header and any(row):
-                    header = False
-                    continue
-                cell = row[0] if row else ""
-                yield cell.replace("\r\n", "\n").replace("\r", "\n")
-        except csv.Error as exc:
-            raise UserError(
-                f"{self.path}, line {rows.line_num}: {exc}. Is a quote left open? "
-                "With --format lines every line is one text."
-            ) from exc
+            elif len(stripped) < least:
+                self.dropped[f"shorter than {least:,} characters"] += 1
+            elif most and len(stripped) > most:
+                self.dropped[f"longer than {most:,} characters"] += 1
+            else:
+                yield stripped
 
 
-def _stretches(file: TextIO) -> Iterator[str]:
-    """Cut long text into stretches of whole lines, or where a line is long, of characters."""
-    stretch, length = [], 0
-    while piece := file.readline(STRETCH):
-        stretch.append(piece)
-        length += len(piece)
-        if length >= STRETCH:
-            yield "".join(stretch)
-            stretch, length = [], 0
-    if stretch:
-        yield "".join(stretch)
-
-
-def _lines(file: TextIO) -> Iterator[str]:
-    """Lines, with a limit so that a file without line ends is never read whole into memory."""
-    while line := file.readline(LONGEST_LINE):
-        if len(line) == LONGEST_LINE and not line.endswith("\n"):
-            raise UserError(
-                f"A line is longer than {LONGEST_LINE:,} characters: that is hardly one text. "
-                "Use --format text for long text."
-            )
-        yield line
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8; a lone half of a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,5 +1,6 @@
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,17 +9,16 @@ from hypothesis import strategies as st
 
 from tests.models import tiny_tokenizer
 from trainer.encode import Counts, TokenFile, encode
-from trainer.sniff import Kind
 
 TOKENIZER = tiny_tokenizer()
 END = 0
 
 
 def encoded(
-    folder: Path, texts: list[str], kind: Kind = Kind.LINES, share: float = 0.2
+    folder: Path, texts: list[str], *, share: float = 0.2, **more: Any
 ) -> tuple[Counts, np.ndarray, np.ndarray]:
     train, held_out = folder / "train.npy", folder / "validation.npy"
-    counts = encode(texts, kind, TOKENIZER, END, train, held_out, share, seed=1)
+    counts = encode(texts, TOKENIZER, END, train, held_out, share, seed=1, **more)
     return counts, np.load(train, mmap_mode="r"), np.load(held_out, mmap_mode="r")
 
 
@@ -39,7 +39,7 @@ def test_every_text_lands_whole_in_exactly_one_split_between_end_tokens(
 
 
 def test_long_text_has_end_tokens_at_its_ends_only(tmp_path: Path):
-    _, train, held_out = encoded(tmp_path, ["What ", "would ", "you ", "do?"] * 5, Kind.TEXT)
+    _, train, held_out = encoded(tmp_path, ["What ", "would ", "you ", "do?"] * 5, long=True)
     for ids in (train, held_out):
         assert np.flatnonzero(ids == END).tolist() == [0, len(ids) - 1]
 

@@ -216,7 +216,8 @@ def test_bad_input_gets_a_sentence_and_leaves_nothing_behind(
     Path("blank.csv").write_text('title\n""\n" "\n')
     Path("short.txt").write_text("Why?\nHow?\n")
     Path("image.csv").write_bytes(b"\x89PNG\r\n\0\0")
-    Path("late.txt").write_bytes(b"What is it?\n" * 40_000 + b"caf\xe9\n")
+    late = b"".join(b"What is %d?\n" % n for n in range(40_000)) + b"caf\xe9\n"
+    Path("late.txt").write_bytes(late)
     assert finetune(*words) == 1
     err = capsys.readouterr().err
     assert said in err

@@ -11,6 +11,8 @@ from trainer.progress import Progress
 from trainer.runs import Run
 from trainer.settings import Settings, read_settings
 
+QUESTIONS = "".join(f"What is {n}?\nWhy is it {n}?\n" for n in range(50))
+
 
 def prepared(tmp_path: Path, name: str, content: str, **more: Any) -> tuple[Settings, Run]:
     path, run = tmp_path / name, Run(tmp_path / "run")
@@ -22,7 +24,7 @@ def prepared(tmp_path: Path, name: str, content: str, **more: Any) -> tuple[Sett
 
 
 def test_what_was_left_open_is_chosen_and_written_down(tmp_path: Path):
-    settings, run = prepared(tmp_path, "a.txt", "What is it?\nWhy is it?\n" * 50)
+    settings, run = prepared(tmp_path, "a.txt", QUESTIONS)
     assert settings == read_settings(run.config)
     assert settings.context == prepare.SHORTEST_CONTEXT
     assert settings.batch_size == prepare.TOKENS_PER_STEP // prepare.SHORTEST_CONTEXT
@@ -32,24 +34,26 @@ def test_what_was_left_open_is_chosen_and_written_down(tmp_path: Path):
 
 def test_what_was_asked_for_is_kept(tmp_path: Path):
     asked = {"context": 9, "batch_size": 3, "lr": 0.5, "minutes": 2.0}
-    settings, _ = prepared(tmp_path, "a.txt", "What is it?\nWhy is it?\n" * 50, **asked)
+    settings, _ = prepared(tmp_path, "a.txt", QUESTIONS, **asked)
     assert {name: getattr(settings, name) for name in asked} == asked
     assert settings.epochs is None
 
 
 def test_the_context_is_a_power_of_two_that_holds_nearly_every_text(tmp_path: Path):
-    settings, run = prepared(tmp_path, "a.txt", ("Z" * 40 + "\n") * 99 + "Z" * 400 + "\n")
+    lines = [*(f"{n:02}{'Z' * 38}" for n in range(99)), "Z" * 400]
+    settings, run = prepared(tmp_path, "a.txt", "\n".join(lines))
     assert settings.context == 64
     assert len(np.load(run.training)) + len(np.load(run.validation)) > 99 * 41
 
 
 def test_the_manifest_says_where_the_data_came_from_and_what_was_dropped(tmp_path: Path):
-    facts = {"source": "me", "licence": "MIT"}
-    _, run = prepared(tmp_path, "a.csv", "title\n" + "What is it?\n\n" * 50, **facts)
+    facts = {"source": "me", "licence": "MIT", "consent": "the authors"}
+    rows = QUESTIONS.replace("\n", "\n\n") + "what  IS 7?\n"
+    _, run = prepared(tmp_path, "a.csv", "title\n" + rows, **facts)
     manifest = json.loads(run.manifest.read_text())
     assert {key: manifest[key] for key in facts} == facts
-    assert manifest["rows"] == 50
-    assert manifest["dropped"] == {"blank": 50}
+    assert manifest["rows"] == 100
+    assert manifest["dropped"] == {"blank": 100, "duplicates": 1}
     assert len(manifest["sha256"]) == 64
 
 
@@ -58,8 +62,7 @@ def test_three_texts_and_the_first_columns_lot_are_shown(
 ):
     prepared(tmp_path, "a.csv", "title,score\n" + "".join(f"What is {n}?,1\n" for n in range(99)))
     shown = capsys.readouterr().err
-    assert "csv, utf-8, header left out" in shown
-    assert "2 columns: only the first is used" in shown
+    assert "a.csv: csv, utf-8, header left out, column 'title'" in shown
     assert [line.strip() for line in shown.splitlines() if line.startswith("  | ")] == [
         f"| What is {n}?" for n in range(3)
     ]

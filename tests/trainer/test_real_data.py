@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.sniff import Kind, sniff
+from tests.trainer.readers.reading import chosen, notes, settings
 from trainer.texts import Texts
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -13,25 +13,25 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no data sets in {DAT
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "header", "texts"),
+    ("name", "kind", "texts"),
     [
-        ("ask_titles_16000.csv", Kind.CSV, True, 16_000),  # 71 titles have a line break inside
-        ("tinyshakespeare.txt", Kind.TEXT, False, None),
-        ("irc_ubuntu/2004-12-25.train-c.raw.txt", Kind.LINES, False, 1_500),
+        ("ask_titles_16000.csv", "csv", 16_000),  # 71 titles have a line break inside
+        ("tinyshakespeare.txt", "text", None),
+        ("question_titles.tsv.xz", "csv", 268_980),
+        ("top_reddit_posts.csv", "csv", 999),  # one title is blank
     ],
 )
-def test_a_real_file_is_taken_for_what_it_is(
-    name: str, kind: Kind, header: bool, texts: int | None
-):
-    layout = sniff(DATA / name)
-    assert (layout.kind, layout.header) == (kind, header)
-    found = list(Texts(DATA / name, layout))
+def test_a_real_file_is_taken_for_what_it_is(name: str, kind: str, texts: int | None):
+    path = DATA / name
+    assert chosen(path) == kind
+    found = list(Texts.of(settings(path)))
     if texts is None:
-        assert "".join(found) == (DATA / name).read_text(encoding="utf-8")
+        assert "".join(found) == path.read_text(encoding="utf-8")
     else:
         assert len(found) == texts
 
 
-def test_of_a_table_of_many_columns_the_first_is_read_and_said_to_be():
-    layout = sniff(DATA / "reddit_top1000" / "AskReddit.csv")
-    assert (layout.kind, layout.columns) == (Kind.CSV, 21)
+def test_of_a_table_of_21_columns_the_titles_are_read_and_said_to_be():
+    path = DATA / "reddit_top1000" / "AskReddit.csv"
+    assert "column 'title'" in notes(path)
+    assert len(list(Texts.of(settings(path)))) == 1_000

@@ -1,81 +1,53 @@
-import csv
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from backends import UserError
-from trainer.sniff import Kind, Layout, sniff
-from trainer.texts import LONGEST_LINE, STRETCH, Texts
-
-CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-
-
-def texts(path: Path, content: str, kind: Kind = Kind.CSV, *, header: bool = False) -> Texts:
-    path.write_text(content, encoding="utf-8", newline="")
-    return Texts(path, Layout(kind, "utf-8", header=header))
+from tests.trainer.readers.reading import settings, write
+from trainer import duplicates
+from trainer.settings import Settings
+from trainer.texts import Texts
 
 
-def test_a_cell_may_hold_line_breaks_commas_and_quotes(tmp_path: Path):
-    read = texts(tmp_path / "a.csv", '"one\r\ntwo"\r\n"a, ""b"""\r\nplain\r\n')
-    assert list(read) == ["one\ntwo", 'a, "b"', "plain"]
-
-
-@given(rows=st.lists(st.lists(CELLS, min_size=1, max_size=3), min_size=1, max_size=9))
-def test_the_first_cell_of_every_row_that_is_not_blank_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
-):
-    path = tmp_path_factory.mktemp("csv") / "a.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
-    read = Texts(path, Layout(Kind.CSV, "utf-8"))
-    firsts = [row[0].replace("\r\n", "\n").replace("\r", "\n").strip() for row in rows]
-    assert list(read) == [cell for cell in firsts if cell]
-    assert read.dropped["blank"] == firsts.count("")
-
-
-def test_the_header_is_the_first_row_that_is_not_blank(tmp_path: Path):
-    read = texts(tmp_path / "a.csv", "\n\ntitle\nWhy?\n", header=True)
-    assert list(read) == ["Why?"]
-
-
-def test_blank_rows_are_dropped_and_counted_anew_each_time(tmp_path: Path):
-    read = texts(tmp_path / "a.txt", "one\n\n  \ntwo\n", Kind.LINES)
+def test_blank_texts_are_dropped_and_counted_anew_each_time(tmp_path: Path):
+    texts = Texts.of(settings(write(tmp_path / "a.txt", "one\n\n  \ntwo\n"), format="lines"))
     for _ in range(2):
-        assert list(read) == ["one", "two"]
-        assert read.dropped == {"blank": 2}
+        assert list(texts) == ["one", "two"]
+        assert texts.dropped == {"blank": 2}
+        assert texts.parts[0].rows == 2
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_text(tmp_path: Path):
-    path = tmp_path / "a.csv"
-    path.write_bytes(b"\xef\xbb\xbfWhat is it?\nWhy is it?\n")
-    assert list(Texts(path, sniff(path))) == ["What is it?", "Why is it?"]
+def test_texts_too_short_and_too_long_are_dropped_and_counted(tmp_path: Path):
+    path = write(tmp_path / "a.txt", "one\nthree\nfour\nthirteen\n")
+    texts = Texts.of(settings(path, format="lines", min_length=4, max_length=5))
+    assert list(texts) == ["three", "four"]
+    assert texts.dropped == {
+        "shorter than 4 characters": 1,
+        "longer than 5 characters": 1,
+    }
 
 
-@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=99))
-def test_the_stretches_of_long_text_joined_are_the_text(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-):
-    content = text * 200
-    read = texts(tmp_path_factory.mktemp("txt") / "a.txt", content, Kind.TEXT)
-    assert "".join(read) == content
-    assert all(len(stretch) < 2 * STRETCH for stretch in read)
+def test_copies_are_left_out_and_counted_by_how_exact_they_are(tmp_path: Path):
+    path = write(tmp_path / "a.txt", "So what is it?\nWho?\nso what is it?\nSo, what is it!\n")
+    texts = Texts.of(settings(path, format="lines"))
+    texts.copies = duplicates.find(texts, tmp_path).copies
+    assert list(texts) == ["So what is it?", "Who?"]
+    assert texts.dropped == {"duplicates": 1, "near duplicates": 1}
 
 
-def test_a_line_without_end_is_refused_before_it_is_read_whole(tmp_path: Path):
-    for kind in (Kind.LINES, Kind.CSV):
-        with pytest.raises(UserError, match="longer than"):
-            list(texts(tmp_path / "a.txt", "x" * (LONGEST_LINE + 1), kind))
+def test_data_that_grows_while_it_is_read_is_noticed(tmp_path: Path):
+    path = write(tmp_path / "a.txt", "one\ntwo\n")
+    texts = Texts.of(settings(path, format="lines"))
+    texts.copies = duplicates.find(texts, tmp_path).copies
+    write(path, "one\ntwo\nthree\n")
+    with pytest.raises(UserError, match="changed while it was read"):
+        list(texts)
 
 
-def test_a_quote_left_open_is_refused_with_its_line(tmp_path: Path):
-    with pytest.raises(UserError, match="Is a quote left open"):
-        list(texts(tmp_path / "a.csv", 'one\n"two\n' + "three\n" * 40_000))
-
-
-def test_a_wrong_byte_far_from_the_head_is_refused_with_a_sentence(tmp_path: Path):
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"What is it?\n" * 40_000 + b"caf\xe9\n")
-    with pytest.raises(UserError, match="--encoding"):
-        list(Texts(path, sniff(path)))
+def test_several_long_texts_are_texts_with_borders(tmp_path: Path):
+    prose = "It was a dark night and the wind\nblew over the hills.\n\n" * 9
+    paths = [str(write(tmp_path / f"{n}.txt", f"{n} {prose}")) for n in range(2)]
+    assert Texts.of(settings(tmp_path / "0.txt")).long
+    both = Texts.of(Settings(paths, "fresh:tiny"))
+    assert not both.long
+    assert [text[0] for text in both] == ["0", "1"]

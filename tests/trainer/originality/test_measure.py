@@ -7,7 +7,6 @@ from trainer.encode import encode
 from trainer.models import end_token, train_tokenizer
 from trainer.originality.measure import Originality
 from trainer.runs import Run
-from trainer.sniff import Kind
 
 TITLES = [f"What would number {n} do if {n} friends came to dinner?" for n in range(200)]
 
@@ -17,7 +16,7 @@ def run(tmp_path: Path) -> Run:
     run = Run(tmp_path / "ask")
     run.training.parent.mkdir(parents=True)
     tokenizer = train_tokenizer(iter(TITLES), 400)
-    encode(TITLES, Kind.LINES, tokenizer, end_token(tokenizer), run.training, run.validation,
+    encode(TITLES, tokenizer, end_token(tokenizer), run.training, run.validation,
            0.1, 1)  # fmt: skip
     tokenizer.save(str(run.tokenizer))
     return run

@@ -1,0 +1,85 @@
+import random
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainer.duplicates import EXACT, KEPT, NEAR, find
+
+WORDS = [f"word{n}" for n in range(500)]
+
+
+def story(seed: int, words: int = 300) -> list[str]:
+    return random.Random(seed).choices(WORDS, k=words)
+
+
+def copies(folder: Path, *texts: str) -> list[int]:
+    return find(texts, folder).copies.tolist()
+
+
+def test_the_same_words_in_other_cases_and_spaces_are_a_copy(tmp_path: Path):
+    assert copies(tmp_path, "What is it?", "Who?", "what\n IS  it?") == [KEPT, KEPT, EXACT]
+
+
+def test_other_marks_at_the_ends_of_words_are_nearly_a_copy(tmp_path: Path):
+    assert copies(tmp_path, "What is it?", "“What” is it …") == [KEPT, KEPT]
+    assert copies(tmp_path, "So what is it?", "So, “what” is it!") == [KEPT, NEAR]
+
+
+def test_short_texts_that_are_merely_similar_stay(tmp_path: Path):
+    alike = [
+        "What would you do with one apple?",
+        "What would you do with two apples?",
+        "What would you do with C++?",
+        "What would you do with C#?",
+        "Why would you do it with one apple?",
+    ]
+    assert copies(tmp_path, *alike) == [KEPT] * 5
+
+
+def test_a_long_text_with_a_few_words_changed_is_nearly_a_copy_and_with_many_is_not(tmp_path: Path):
+    first, few, many = story(1), story(1), story(1)
+    few[100] = few[200] = "changed"
+    many[::10] = ["changed"] * 30
+    assert copies(tmp_path, *(" ".join(words) for words in (first, few, many))) == [
+        KEPT,
+        NEAR,
+        KEPT,
+    ]
+
+
+def test_a_copy_names_the_text_that_is_kept(tmp_path: Path):
+    texts = ["So what is it?", "Who are you?", "so what is it?", "So, what is it?!", "Who are you?"]
+    assert find(texts, tmp_path).first.tolist() == [0, 1, 0, 0, 1]
+
+
+def test_texts_of_any_length_and_no_texts_at_all_can_be_searched(tmp_path: Path):
+    assert copies(tmp_path) == []
+    assert copies(tmp_path, "a", "b c", "d e f", "g h i j", "B c", "...", "日本語") == (
+        [KEPT] * 4 + [EXACT] + [KEPT] * 2
+    )
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.text("ab .\n", min_size=1, max_size=6).filter(str.strip), max_size=30))
+def test_every_text_is_kept_once_and_the_first_of_its_copies_is(tmp_path_factory, texts: list[str]):
+    found = find(texts, tmp_path_factory.getbasetemp())
+    seen = set()
+    for number, text in enumerate(texts):
+        key = " ".join(text.casefold().split())
+        assert found.first[number] <= number
+        if found.copies[number] == EXACT:
+            assert key in seen
+        elif found.copies[number] == KEPT:
+            assert key not in seen
+        seen.add(key)
+
+
+def test_searching_takes_no_file_with_it(tmp_path: Path):
+    find(["one", "two"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_batches_find_what_one_would(tmp_path: Path):
+    texts = [" ".join(story(seed, 2_000)) for seed in [*range(200), *range(200)]]
+    assert copies(tmp_path, *texts) == [KEPT] * 200 + [EXACT] * 200

@@ -1,0 +1,52 @@
+"""All readers by the name of their format, and which of them reads a file."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from backends import UserError
+from trainer.readers import csv_rows, document, lines, long_text
+from trainer.readers.data_file import DataFile
+from trainer.settings import Settings
+
+
+class Reader(Protocol):
+    """A module that reads one format; `trainer.readers` says what its functions owe."""
+
+    def looks_like(self, file: DataFile) -> str:
+        """Return why the file has this format, or `""`."""
+        ...
+
+    def notes(self, file: DataFile, settings: Settings) -> str:
+        """Return what to know of how it is read, or `""`."""
+        ...
+
+    def read(self, file: DataFile, settings: Settings, dropped: Counter[str]) -> Iterator[str]:
+        """Yield one text at a time."""
+        ...
+
+
+LONG, DOCUMENT = "text", "document"
+"""The one format whose pieces are parts of a single text; and a file of a folder as one text."""
+
+READERS: Mapping[str, Reader] = {
+    "csv": csv_rows,
+    "lines": lines,
+    LONG: long_text,
+    DOCUMENT: document,
+}
+"""The first that a file looks like reads it, so the particular stand before the general."""
+
+
+def choose(file: DataFile, settings: Settings) -> tuple[str, str]:
+    """The format that a file is read as, and why. Raises `UserError` where none is fit."""
+    if settings.format != "auto":
+        if settings.format not in READERS:
+            raise UserError(
+                f"There is no format {settings.format!r}: choose from {', '.join(READERS)}."
+            )
+        return settings.format, "asked for"
+    for name, reader in READERS.items():
+        if reason := reader.looks_like(file):
+            return name, reason
+    raise UserError(f"{file.path} is binary, not text: give texts, a table or a chat export.")
