@@ -47,7 +47,7 @@ $(VENV)/convert: $(BIN)/python pyproject.toml
 	@touch $@ $(VENV)/light
 
 $(VENV)/full: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,train,convert,bench,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,train,eightbit,convert,bench,dev]'
 	@touch $@ $(VENV)/light $(VENV)/convert
 
 # A server that we did not write, for the tests of the http backend. It wants another transformers than

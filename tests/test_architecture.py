@@ -30,6 +30,8 @@ ONLY_IN = {
     "optimum": ("backends/hugging_face",),
     "onnx": ("trainer",),
     "gguf": ("trainer",),
+    "peft": ("trainer",),
+    "bitsandbytes": ("trainer",),
     "matplotlib": ("trainer/curves",),
     "plotille": ("trainer/curves",),
     "aiohttp": ("bot", "backends/http_backend"),

@@ -2,6 +2,7 @@
 
 config.json model.safetensors tokenizer.json …   loads in transformers as it is
 optimizer.safetensors                            optimizer state and random generators
+adapter/                                         with LoRA, what learns, in PEFT's format
 state.json                                       step, tokens, time, losses
 manifest.json                                    sha256 of every file above
 """
@@ -19,13 +20,13 @@ from torch.optim import Optimizer
 
 from backends import UserError
 from backends.durable import durable_directory
-from trainer.models import END
+from trainer import lora
 from trainer.optimizers import load_state, state_tensors
 from trainer.runs import Run
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import GPT2LMHeadModel
+    from transformers import PreTrainedModel
 
 MANIFEST = "manifest.json"
 _RNG = "rng/"
@@ -51,8 +52,9 @@ class State:
 
 def save_checkpoint(
     path: Path,
-    model: "GPT2LMHeadModel",
+    model: "PreTrainedModel",
     tokenizer: "Tokenizer",
+    end: int,
     optimizers: list[Optimizer],
     state: State,
 ) -> None:
@@ -61,16 +63,26 @@ def save_checkpoint(
         # Servers such as `transformers serve` ignore a request's temperature without this.
         if model.generation_config is not None:
             model.generation_config.do_sample = True
-        model.save_pretrained(folder)
+        if lora.has_adapters(model):
+            model.save_pretrained(folder, state_dict=lora.merged_weights(model))
+            lora.save_adapters(model, folder / lora.FOLDER)
+        else:
+            model.save_pretrained(folder)
         tokenizer.save(str(folder / "tokenizer.json"))
         (folder / "tokenizer_config.json").write_text(
-            json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END})
+            json.dumps(
+                {
+                    "tokenizer_class": "PreTrainedTokenizerFast",
+                    "eos_token": tokenizer.id_to_token(end),
+                }
+            )
         )
         tensors = state_tensors(optimizers)
         tensors |= {_RNG + name: value for name, value in _random_state().items()}
         save_file(tensors, folder / "optimizer.safetensors")
         (folder / "state.json").write_text(json.dumps(asdict(state), indent=2))
-        sums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        sums = {file.relative_to(folder).as_posix(): _sha256(file) for file in files}
         (folder / MANIFEST).write_text(json.dumps(sums, indent=2))
 
 

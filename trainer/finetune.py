@@ -12,7 +12,7 @@ from backends.model_directory import check_name
 from trainer.interrupt import stop_requests
 from trainer.readers.registry import READERS
 from trainer.runs import Run, find_run
-from trainer.settings import Settings, read_settings
+from trainer.settings import OPTIMIZERS, WEIGHTS, Settings, read_settings
 
 EXAMPLE = """\
 examples:
@@ -123,10 +123,26 @@ def resume_command(arguments: argparse.Namespace) -> str:
 def _export(run: Run, target: Path, *, index: bool) -> None:
     from trainer.choice import table
     from trainer.export import export_run
+    from trainer.stored import RefusedError
 
     sys.stderr.write("Building, checking and measuring the graphs …\n")
-    card = export_run(run, target, originality_index=index)
+    try:
+        card = export_run(run, target, originality_index=index)
+    except UserError as error:
+        if not isinstance(error.__cause__, RefusedError):
+            raise
+        sys.stderr.write(f"{error}\n{_served_otherwise(run)}")
+        return
     sys.stdout.write(table(card, target))
+
+
+def _served_otherwise(run: Run) -> str:
+    """What to do with a run that the engine has no graph for."""
+    return (
+        "The run is whole, and the bot serves it through PyTorch with these lines in its config:\n"
+        f'  [models.{run.name}]\n  backend = "transformers"\n  path = {json.dumps(str(run.path))}\n'
+        'or, in ONNX Runtime where Optimum knows the family, with backend = "optimum".\n'
+    )
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -180,6 +196,13 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add("--eval-every", type=int, metavar="N", help="steps between validations (200)")
     add("--sample-every", type=int, metavar="N", help="steps between samples (500)")
     add("--patience", type=int, metavar="N", help="stop after N validations without a gain")
+    add("--optimizer", choices=OPTIMIZERS, help="adamw; muon for a fresh model; adamw8bit to save "
+        "memory")  # fmt: skip
+    add("--gradient-checkpointing", action=argparse.BooleanOptionalAction, help="compute again in "
+        "the backward pass what would take memory")  # fmt: skip
+    add("--weights", choices=WEIGHTS, help="what the weights are kept in (fp32)")
+    add("--lora", type=int, metavar="RANK", help="train adapters of this rank instead of the "
+        "model; 0 for none")  # fmt: skip
     add("--compile", action="store_true", default=None, help="compile the model: faster after a "
         "minute or two; needs a C++ compiler")  # fmt: skip
 

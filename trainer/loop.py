@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backends import UserError
-from trainer import heap
+from trainer import heap, models
 from trainer.checkpoint import State, save_checkpoint
-from trainer.loss import next_token_loss
+from trainer.loss import loss_of_logits, next_token_loss
 from trainer.optimizers import clip_gradients, set_learning_rate
 from trainer.record import Record
 from trainer.schedule import learning_rate
@@ -132,13 +132,15 @@ def _loss(session: Session, batch: Batch) -> Tensor:
         return torch.from_numpy(rows).to(device)
 
     with torch.autocast(device.type, torch.bfloat16, enabled=session.low_precision):
-        hidden = session.hidden(
+        written = session.forward(
             tensor(batch.inputs), tensor(batch.positions) if batch.packed else None
         )
+    if not session.plain_head:
+        return loss_of_logits(written, tensor(batch.targets))
     if session.low_precision:
-        hidden = hidden.to(torch.bfloat16)
-    weight = session.model.lm_head.weight
-    return next_token_loss(hidden, weight, tensor(batch.targets))
+        written = written.to(torch.bfloat16)
+    weight = session.model.get_output_embeddings().weight
+    return next_token_loss(written, weight, tensor(batch.targets))
 
 
 @torch.no_grad()
@@ -165,13 +167,15 @@ def _keep(session: Session) -> None:
 
 
 def _save(session: Session, path: Path) -> None:
-    save_checkpoint(path, session.model, session.tokenizer, session.optimizers, session.state)
+    save_checkpoint(
+        path, session.model, session.tokenizer, session.end, session.optimizers, session.state
+    )
 
 
 def sample(session: Session) -> list[str]:
     """A few texts from the model as it is now."""
     ids = [session.end, *session.tokenizer.encode(session.settings.prefix).ids]
-    room = session.model.config.n_positions - len(ids)
+    room = models.context_of(session.model.config) - len(ids)
     session.model.eval()
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(session.state.step)

@@ -66,6 +66,13 @@ def next_token_loss(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     return total / (wanted != IGNORED).sum().clamp(min=1)
 
 
+def loss_of_logits(logits: Tensor, targets: Tensor) -> Tensor:
+    """The same from (…, vocabulary) logits, for families whose head is no plain product."""
+    return functional.cross_entropy(
+        logits.float().flatten(0, -2), targets.flatten(), ignore_index=IGNORED
+    )
+
+
 def _aligned(weight: Tensor) -> Tensor:
     """Add rows of zeros on a GPU (Karpathy's nanoGPT: 50,257 tokens are slower than 50,304)."""
     missing = -len(weight) % ALIGNED

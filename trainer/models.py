@@ -1,5 +1,7 @@
-"""The model to train: a local directory, a published size, or a fresh one; and its tokenizer."""
+"""The model to train: any causal language model of transformers, or a fresh one; its tokenizer."""
 
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from backends import UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import GPT2LMHeadModel
+    from transformers import GPT2LMHeadModel, PretrainedConfig, PreTrainedModel
 
 ALIASES = {
     "124M": "openai-community/gpt2",
@@ -20,9 +22,23 @@ ALIASES = {
 }
 """OpenAI's sizes and where the hub keeps them."""
 
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+"""`owner/name`, as the Hugging Face hub writes it."""
+
 END = "<|endoftext|>"
 FAST_GELU = "gelu_pytorch_tanh"
 """The same function as GPT-2's `gelu_new`, in one operation instead of eight."""
+DROPOUTS = (
+    "resid_pdrop",
+    "embd_pdrop",
+    "attn_pdrop",
+    "attention_dropout",
+    "hidden_dropout",
+    "resid_dropout",
+    "embed_dropout",
+    "dropout",
+)
+"""What the families call the shares that training drops."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +60,9 @@ SIZES = {
 }
 """What `fresh:NAME` stands for."""
 
-PRETRAINED_LR = 1e-4
+PRETRAINED_LR, LORA_LR = 1e-4, 1e-3
+DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
+"""What `--weights` stands for."""
 
 
 def fresh_size(model: str) -> Size | None:
@@ -57,17 +75,31 @@ def fresh_size(model: str) -> Size | None:
     return SIZES[name]
 
 
+def usual_lr(model: str, rank: int | None) -> float:
+    """The highest learning rate where none is asked for; adapters of a `rank` need more of it."""
+    size = fresh_size(model)
+    return size.lr if size else LORA_LR if rank else PRETRAINED_LR
+
+
 def resolve(model: str) -> str:
-    """A directory or a hub id for `model`; raises `UserError` where it is neither."""
+    """A directory, a GGUF file or a hub id for `model`; raises `UserError` where it is none."""
     if model in ALIASES:
         return ALIASES[model]
     path = Path(model)
-    if (path / "config.json").is_file():
+    if (path / "config.json").is_file() or is_gguf(model):
         return str(path)
+    if HUB_ID.fullmatch(model) and not path.exists():
+        return model
     raise UserError(
-        f"{model!r} is no model: give a Hugging Face directory (one with a config.json), one of "
-        f"{', '.join(ALIASES)}, or fresh: followed by one of {', '.join(SIZES)}."
+        f"{model!r} is no model: give a Hugging Face directory (one with a config.json), a GGUF "
+        f"file, a hub id such as HuggingFaceTB/SmolLM2-135M, one of {', '.join(ALIASES)}, or "
+        f"fresh: followed by one of {', '.join(SIZES)}."
     )
+
+
+def is_gguf(model: str) -> bool:
+    """Whether `model` is a file of that format."""
+    return model.lower().endswith(".gguf") and Path(model).is_file()
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> "Tokenizer":
@@ -89,24 +121,88 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> "Tokenizer":
 
 
 def load_tokenizer(model: str) -> "Tokenizer":
-    """The tokenizer of a pretrained model."""
-    from tokenizers import Tokenizer
+    """The tokenizer of a pretrained model, which adds, cuts and fills nothing by itself."""
     from transformers import AutoTokenizer
 
-    source = resolve(model)
-    local = Path(source) / "tokenizer.json"
-    if local.is_file():
-        return Tokenizer.from_file(str(local))
+    from trainer import source
+
+    path = Path(resolve(model))
+    if path.is_file() or (path / "tokenizer.json").is_file():
+        tokenizer = source.load_tokenizer(path)
+    else:
+        with _sentences(model):
+            found = AutoTokenizer.from_pretrained(
+                resolve(model), use_fast=True, trust_remote_code=False
+            )
+        tokenizer = getattr(found, "backend_tokenizer", None)
+        if tokenizer is None:
+            raise UserError(f"{model} has no tokenizer.json, and its tokenizer has no fast form.")
+    tokenizer.post_processor = None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def load_config(model: str) -> "PretrainedConfig":
+    """The configuration of a pretrained model; raises `UserError` where it cannot be trained."""
+    from transformers import AutoConfig
+
+    folder, more = _place(model)
     with _sentences(model):
-        return AutoTokenizer.from_pretrained(source, use_fast=True).backend_tokenizer
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **more)
+    if why := _untrainable(config):
+        raise UserError(f"{model} cannot be finetuned: {why}.")
+    return config
 
 
-def end_token(tokenizer: "Tokenizer") -> int:
-    """The id of the token that ends a text; raises `UserError` where there is none."""
-    token = tokenizer.token_to_id(END)
-    if token is None:
-        raise UserError(f"The model's tokenizer has no {END} token, which GPT-2 ends texts with.")
+def _untrainable(config: "PretrainedConfig") -> str:
+    """Why a model of this configuration cannot learn to go on with a text; empty where it can."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    kind = type(config)
+    reads_both_ways = kind in MODEL_FOR_MASKED_LM_MAPPING and not config.is_decoder
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING or config.is_encoder_decoder or reads_both_ways:
+        return f"{config.model_type!r} models do not go on with a text (they are no causal LMs)"
+    if getattr(config, "quantization_config", None):
+        return "its weights are quantised; only those of GGUF files may be"
+    return ""
+
+
+def _place(model: str) -> tuple[str, dict[str, str]]:
+    """Where transformers finds a model, and what else it must be told."""
+    source = resolve(model)
+    if is_gguf(model):
+        return str(Path(source).parent), {"gguf_file": Path(source).name}
+    return source, {}
+
+
+def end_token(tokenizer: "Tokenizer", model: str) -> int:
+    """The id of the token that ends a text; raises `UserError` where there is none.
+
+    It is what the model's own configuration names, of several the first, else GPT-2's.
+    """
+    stated = None if fresh_size(model) else load_config(model).eos_token_id
+    return stated_end(stated, tokenizer)
+
+
+def stated_end(stated: int | list[int] | None, tokenizer: "Tokenizer") -> int:
+    """The same, of a configuration's `eos_token_id`."""
+    token = stated[0] if isinstance(stated, list) and stated else stated
+    if not isinstance(token, int):
+        token = tokenizer.token_to_id(END)
+    if token is None or tokenizer.id_to_token(token) is None:
+        raise UserError(
+            f"The model's configuration names no end token (eos_token_id) and its tokenizer has "
+            f"no {END}: there is nothing that could end a text."
+        )
     return token
+
+
+def context_of(config: "PretrainedConfig") -> int:
+    """The most tokens a model attends to; very many where its configuration names no limit."""
+    names = ("max_position_embeddings", "max_seq_len", "seq_length")
+    stated = next((value for name in names if (value := getattr(config, name, None))), None)
+    return int(stated) if stated else sys.maxsize
 
 
 def fresh_model(
@@ -115,7 +211,7 @@ def fresh_model(
     """A GPT-2 with random weights, drawn from torch's global generator."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    end = end_token(tokenizer)
+    end = stated_end(None, tokenizer)
     config = GPT2Config(
         vocab_size=tokenizer.get_vocab_size(),
         n_positions=context,
@@ -132,22 +228,40 @@ def fresh_model(
     return GPT2LMHeadModel(config)
 
 
-def load_model(model: str, dropout: float) -> "GPT2LMHeadModel":
-    """A pretrained GPT-2 in fp32, to be trained with `dropout`."""
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
+def load_model(model: str, dropout: float, weights: str = "fp32") -> "PreTrainedModel":
+    """A pretrained causal language model, to be trained with `dropout`.
 
-    source = resolve(model)
+    Its parameters are `fp32` or `bf16`. Only safetensors and GGUF files are opened, and no code of
+    the model's own is run.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config, dtype = load_config(model), getattr(torch, DTYPES[weights])
+    for name in DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, dropout)
+    if getattr(config, "activation_function", None) == "gelu_new":
+        config.activation_function = FAST_GELU
+    folder, more = _place(model)
     with _sentences(model):
-        config = GPT2Config.from_pretrained(source)
-        if config.model_type != "gpt2":
-            raise UserError(f"{model} is a {config.model_type!r} model: only GPT-2 can be trained.")
-        config.resid_pdrop = config.embd_pdrop = config.attn_pdrop = dropout
-        if config.activation_function == "gelu_new":
-            config.activation_function = FAST_GELU
-        return GPT2LMHeadModel.from_pretrained(
-            source, config=config, use_safetensors=True, dtype=torch.float32
+        loaded = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=dtype,
+            **more,
         )
+    # What GGUF's tensors are turned into does not always keep to the type asked for.
+    torch.nn.Module.to(loaded, dtype)
+    return loaded
+
+
+def attention_dropout(config: "PretrainedConfig") -> float:
+    """The share of attention weights that training drops."""
+    names = [name for name in DROPOUTS if name.startswith("att") and hasattr(config, name)]
+    return max((getattr(config, name) for name in names), default=0.0)
 
 
 @contextmanager
@@ -163,7 +277,7 @@ def _sentences(model: str) -> Iterator[None]:
         where = (
             f"{model} could not be fetched from the Hugging Face hub: check the network, or "
             "download it elsewhere and give its directory"
-            if model in ALIASES
+            if resolve(model) != str(Path(model)) or not Path(model).exists()
             else f"The model in {model} cannot be read"
         )
         reason = str(error).strip().partition("\n")[0]

@@ -47,8 +47,8 @@ def prepare(settings: Settings, run: Run, progress: Progress) -> Settings:
         tokenizer = _tokenizer(texts, size, progress)
         progress.say("Encoding …")
         counts = encode(
-            texts, tokenizer, models.end_token(tokenizer), new.training, new.validation,
-            settings.val_fraction, settings.seed, long=texts.long, first=first,
+            texts, tokenizer, models.end_token(tokenizer, settings.model), new.training,
+            new.validation, settings.val_fraction, settings.seed, long=texts.long, first=first,
         )  # fmt: skip
         settings = _filled(settings, counts, long=texts.long)
         tokenizer.save(str(new.tokenizer))
@@ -102,7 +102,7 @@ def _filled(settings: Settings, counts: Counts, *, long: bool) -> Settings:
         settings,
         context=context,
         batch_size=settings.batch_size or max(1, TOKENS_PER_STEP // context),
-        lr=settings.lr or (size.lr if size else models.PRETRAINED_LR),
+        lr=settings.lr or models.usual_lr(settings.model, settings.lora),
         epochs=(FRESH_EPOCHS if size else PRETRAINED_EPOCHS) if unbounded else settings.epochs,
     )
 

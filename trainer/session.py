@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,11 +12,12 @@ import transformers
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.optim import Optimizer
-from transformers import GPT2LMHeadModel
+from transformers import PreTrainedModel
 
-from trainer import attention, checkpoint, models
+from backends import UserError
+from trainer import attention, checkpoint, lora, models, probe
 from trainer.checkpoint import State
-from trainer.optimizers import build_optimizers
+from trainer.optimizers import Kind, build_optimizers
 from trainer.progress import Progress
 from trainer.runs import Run
 from trainer.schedule import Budget
@@ -30,7 +31,8 @@ class Session:
 
     run: Run
     settings: Settings
-    model: GPT2LMHeadModel
+    model: Any
+    """A causal language model of transformers, with adapters or without."""
     tokenizer: Tokenizer
     end: int
     optimizers: list[Optimizer]
@@ -41,7 +43,9 @@ class Session:
     device: torch.device
     low_precision: bool
     """Whether products are made in bfloat16."""
-    hidden: Callable[[Tensor, Tensor | None], Tensor]
+    plain_head: bool
+    """Whether the loss can be found without the whole logits."""
+    forward: Callable[[Tensor, Tensor | None], Tensor]
     """Ids and, of packed rows, positions (batch, length) to outputs (batch, length, width)."""
 
     @property
@@ -69,49 +73,70 @@ def open_session(
     model = _model(settings, tokenizer, kept)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.nn.Module.to(model, device)
-    fresh = models.fresh_size(settings.model) is not None
-    optimizers = build_optimizers(model, settings.weight_decay, fresh=fresh)
+    optimizers = build_optimizers(model, settings.weight_decay, _optimizer(settings))
     state = checkpoint.load_checkpoint(kept, optimizers) if kept else State()
-    training = _windows(run.training, settings, model, tokenizer)
+    end = models.stated_end(model.config.eos_token_id, tokenizer)
+    training = _windows(run.training, settings, model, end)
+    plain_head = probe.has_plain_head(model)
     session = Session(
         run=run,
         settings=settings,
         model=model,
         tokenizer=tokenizer,
-        end=training.end,
+        end=end,
         optimizers=optimizers,
         training=training,
-        validation=_windows(run.validation, settings, model, tokenizer),
+        validation=_windows(run.validation, settings, model, end),
         budget=_budget(settings, training.steps_per_epoch),
         state=state,
         device=device,
         low_precision=_low_precision(device),
-        hidden=_hidden(model, training.length, device, compiled=settings.compile),
+        plain_head=plain_head,
+        forward=_forward(model, training.length, device, settings, plain_head=plain_head),
     )
     progress.say(_description(session))
     return session
 
 
-def _model(settings: Settings, tokenizer: Tokenizer, kept: Path | None) -> GPT2LMHeadModel:
-    size = models.fresh_size(settings.model)
-    if kept:
-        return models.load_model(str(kept), settings.dropout)
-    if size:
+def _model(settings: Settings, tokenizer: Tokenizer, kept: Path | None) -> PreTrainedModel:
+    """The model as the checkpoint has it, or as it is before the first step."""
+    size, weights = models.fresh_size(settings.model), settings.weights or "fp32"
+    if settings.lora:
+        model = models.load_model(settings.model, settings.dropout, weights)
+        lora.add_adapters(model, settings.lora, settings.dropout)
+        if kept:
+            lora.load_adapters(model, kept / lora.FOLDER)
+    elif kept:
+        model = models.load_model(str(kept), settings.dropout, weights)
+    elif size:
         assert settings.context is not None  # noqa: S101 - filled in by prepare
-        return models.fresh_model(size, tokenizer, settings.context, settings.dropout)
-    return models.load_model(settings.model, settings.dropout)
+        model = models.fresh_model(size, tokenizer, settings.context, settings.dropout)
+    else:
+        model = models.load_model(settings.model, settings.dropout, weights)
+    if settings.gradient_checkpointing:
+        if not model.supports_gradient_checkpointing:
+            raise UserError(
+                f"--gradient-checkpointing: {model.config.model_type!r} models cannot do that."
+            )
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return model
 
 
-def _windows(
-    path: Path, settings: Settings, model: GPT2LMHeadModel, tokenizer: Tokenizer
-) -> Windows:
+def _optimizer(settings: Settings) -> Kind:
+    """The optimizer asked for; else Muon where everything is learnt anew, 8 bits beside bf16."""
+    if settings.optimizer:
+        return cast("Kind", settings.optimizer)
+    if models.fresh_size(settings.model):
+        return "muon"
+    return "adamw8bit" if settings.weights == "bf16" and not settings.lora else "adamw"
+
+
+def _windows(path: Path, settings: Settings, model: PreTrainedModel, end: int) -> Windows:
     assert settings.context is not None  # noqa: S101 - filled in by prepare
     assert settings.batch_size is not None  # noqa: S101 - filled in by prepare
     tokens = np.load(path, mmap_mode="r")
-    length = min(settings.context, model.config.n_positions, len(tokens) - 1)
-    return Windows(
-        tokens, length, settings.batch_size, models.end_token(tokenizer), settings.seed
-    )  # fmt: skip
+    length = min(settings.context, models.context_of(model.config), len(tokens) - 1)
+    return Windows(tokens, length, settings.batch_size, end, settings.seed)
 
 
 def _budget(settings: Settings, steps_per_epoch: int) -> Budget:
@@ -127,21 +152,30 @@ def _low_precision(device: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def _hidden(
-    model: GPT2LMHeadModel, length: int, device: torch.device, *, compiled: bool
+def _forward(
+    model: PreTrainedModel,
+    length: int,
+    device: torch.device,
+    settings: Settings,
+    *,
+    plain_head: bool,
 ) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """The function from token ids, and positions of packed rows, to the last layer's output."""
-    masking = attention.use(model, length, device, model.config.attn_pdrop)
-    body: Any = model.transformer
-    if compiled:
-        body = torch.compile(body)
+    """The function from token ids, and positions of packed rows, to what the loss is made of."""
+    masking = attention.use(model, length, device, models.attention_dropout(model.config))
+    apart = probe.keeps_apart(model)
+    whole: Any = probe.body_of(model) if plain_head else model
+    if settings.compile:
+        whole = torch.compile(whole)
 
-    def hidden(ids: Tensor, positions: Tensor | None) -> Tensor:
-        mask = None if positions is None else masking(positions)
-        written = body(ids, attention_mask=mask, position_ids=positions, use_cache=False)
-        return written.last_hidden_state
+    def forward(ids: Tensor, positions: Tensor | None) -> Tensor:
+        if positions is None or not apart:
+            written = whole(ids, use_cache=False)
+        else:
+            mask = masking(positions)
+            written = whole(ids, attention_mask=mask, position_ids=positions, use_cache=False)
+        return written.last_hidden_state if plain_head else written.logits
 
-    return hidden
+    return forward
 
 
 def _description(session: Session) -> str:

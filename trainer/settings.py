@@ -48,6 +48,13 @@ class Settings:
     patience: int | None = None
     """Validations without a lower loss after which training ends; `None` never ends it early."""
     compile: bool = False
+    optimizer: str | None = None
+    """`adamw`, `adamw8bit` or `muon`."""
+    gradient_checkpointing: bool | None = None
+    weights: str | None = None
+    """`fp32` or `bf16`: what parameters are kept in."""
+    lora: int | None = None
+    """Rank of the adapters that learn in the place of the model; 0 is none."""
     source: str = ""
     licence: str = ""
     consent: str = ""
@@ -56,6 +63,16 @@ class Settings:
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.epochs, self.steps, self.minutes)) > 1:
             raise UserError("Give one of --epochs, --steps and --minutes, not several.")
+        for name, known in CHOICES.items():
+            if (value := getattr(self, name)) not in (None, *known):
+                raise UserError(f"--{name} is one of {', '.join(known)}, not {value!r}.")
+        if self.model.startswith("fresh:") and (self.lora or self.weights == "bf16"):
+            raise UserError("--lora and --weights bf16 are for pretrained models, not fresh ones.")
+        if self.weights == "bf16" and not self.lora and self.optimizer in ("adamw", "muon"):
+            raise UserError(
+                f"--weights bf16 loses most of what --optimizer {self.optimizer} adds: it goes "
+                "with --optimizer adamw8bit, which rounds by chance, or with --lora."
+            )
         for name, low, high in BOUNDS:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
@@ -63,6 +80,9 @@ class Settings:
                 raise UserError(f"{flag} must be between {low:g} and {high:g}, not {value:g}.")
 
 
+OPTIMIZERS, WEIGHTS = ("adamw", "adamw8bit", "muon"), ("fp32", "bf16")
+CHOICES = {"optimizer": OPTIMIZERS, "weights": WEIGHTS}
+"""The words that a setting can be."""
 BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("epochs", 0.001, 10_000),
     ("steps", 1, 100_000_000),
@@ -74,6 +94,7 @@ BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("lr", 1e-8, 1),
     ("weight_decay", 0, 10),
     ("dropout", 0, 0.9),
+    ("lora", 0, 1024),
     ("val_fraction", 0.001, 0.5),
     ("min_length", 0, 1_000_000),
     ("max_length", 1, 1_000_000_000),

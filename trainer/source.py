@@ -70,16 +70,16 @@ def load_source(path: Path, context: int | None = None) -> Source:
 
 def load_tokenizer(path: Path) -> Tokenizer:
     """Load no more than a checkpoint's tokenizer. Raises `UserError` where there is none."""
-    with _sentences(path):
+    with _sentences(path, "read"):
         return _gguf().read_tokenizer(path) if path.is_file() else read_tokenizer(path)
 
 
 @contextmanager
-def _sentences(path: Path) -> Generator[None]:
+def _sentences(path: Path, done: str = "exported") -> Generator[None]:
     try:
         yield
     except RefusedError as error:
-        raise UserError(f"The checkpoint {path} cannot be exported: {error}.") from error
+        raise UserError(f"The checkpoint {path} cannot be {done}: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -15,8 +15,8 @@ SIZE = Size(layers=1, heads=2, width=16, vocabulary=300, lr=0.01)
 
 def write(path: Path, state: State | None = None) -> torch.nn.Module:
     model = fresh_model(SIZE, tiny_tokenizer(), context=8, dropout=0.0)
-    optimizers = build_optimizers(model, 0.1, fresh=True)
-    save_checkpoint(path, model, tiny_tokenizer(), optimizers, state or State(step=7))
+    optimizers = build_optimizers(model, 0.1, "muon")
+    save_checkpoint(path, model, tiny_tokenizer(), 0, optimizers, state or State(step=7))
     return model
 
 
@@ -25,7 +25,7 @@ def test_weights_state_and_random_numbers_come_back(tmp_path: Path):
     written = write(tmp_path / "last", State(step=7, tokens=70, best_val_loss=1.5))
     expected = torch.rand(3)
     model = load_model(str(tmp_path / "last"), 0.0)
-    state = load_checkpoint(tmp_path / "last", build_optimizers(model, 0.1, fresh=True))
+    state = load_checkpoint(tmp_path / "last", build_optimizers(model, 0.1, "muon"))
     assert (state.step, state.tokens, state.best_val_loss) == (7, 70, 1.5)
     assert torch.equal(torch.rand(3), expected)
     for one, other in zip(written.parameters(), model.parameters(), strict=True):

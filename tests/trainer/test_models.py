@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from backends import UserError
-from tests.models import tiny_checkpoint, tiny_tokenizer
+from tests.models import END, tiny_checkpoint, tiny_llama, tiny_tokenizer
+from tests.trainer.gguf_files import write_gguf
 from trainer import models
 
 
@@ -18,7 +19,7 @@ def test_a_fresh_size_is_known_by_its_name_and_unknown_ones_are_refused():
 
 
 def test_what_is_neither_directory_nor_alias_is_refused(tmp_path: Path):
-    for wrong in ("124m", "gpt2", str(tmp_path), "../../x"):
+    for wrong in ("124m", "gpt2", str(tmp_path), "../../x", "a/b/c", "model.gguf"):
         with pytest.raises(UserError, match="is no model"):
             models.resolve(wrong)
 
@@ -34,7 +35,7 @@ def test_an_alias_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.Mon
 
 def test_a_learnt_tokenizer_gives_every_text_back_and_ends_texts_with_token_0():
     tokenizer = models.train_tokenizer(["What is it?", "Why is it?"] * 9, 300)
-    assert models.end_token(tokenizer) == 0
+    assert models.end_token(tokenizer, "fresh:tiny") == 0
     for text in ("What is 🎉?", "  naïve\n\tcafé ", "<|endoftext"):
         assert tokenizer.decode(tokenizer.encode(text).ids) == text
 
@@ -43,8 +44,30 @@ def test_a_tokenizer_without_end_token_is_refused():
     from tokenizers import Tokenizer
     from tokenizers.models import BPE
 
-    with pytest.raises(UserError, match=r"no <\|endoftext\|> token"):
-        models.end_token(Tokenizer(BPE()))
+    with pytest.raises(UserError, match=r"nothing that could end a text"):
+        models.end_token(Tokenizer(BPE()), "fresh:tiny")
+
+
+def test_the_end_token_is_the_one_that_the_model_itself_names(tmp_path: Path):
+    path = tiny_llama(tmp_path / "model")
+    tokenizer = models.load_tokenizer(str(path))
+    for stated, token in ((7, 7), ([9, 0], 9), (None, 0)):
+        config = json.loads((path / "config.json").read_text()) | {"eos_token_id": stated}
+        (path / "config.json").write_text(json.dumps(config))
+        assert models.end_token(tokenizer, str(path)) == token
+
+
+def test_a_tokenizer_adds_and_cuts_nothing_by_itself(tmp_path: Path):
+    from tokenizers.processors import TemplateProcessing
+
+    path = tiny_llama(tmp_path / "model")
+    tokenizer = tiny_tokenizer()
+    plain = tokenizer.encode("What would you do?").ids
+    special = [(END, tokenizer.token_to_id(END))]
+    tokenizer.post_processor = TemplateProcessing(f"{END} $A", special_tokens=special)
+    tokenizer.enable_truncation(2)
+    tokenizer.save(str(path / "tokenizer.json"))
+    assert models.load_tokenizer(str(path)).encode("What would you do?").ids == plain
 
 
 def test_a_fresh_model_has_the_size_asked_for():
@@ -91,6 +114,38 @@ def test_a_broken_directory_is_refused_with_a_sentence(tmp_path: Path, damage: s
     elif damage == "bad config":
         (path / "config.json").write_text("{")
     else:
-        (path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(UserError, match=r"cannot be read|only GPT-2"):
+        (path / "config.json").write_text('{"model_type": "perceptron"}')
+    with pytest.raises(UserError, match="cannot be read"):
         models.load_model(str(path), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"model_type": "t5"}, "do not go on with a text"),
+        ({"model_type": "bert"}, "do not go on with a text"),
+        ({"model_type": "gpt2", "quantization_config": {"quant_method": "gptq"}}, "are quantised"),
+    ],
+)
+def test_what_cannot_learn_to_go_on_with_a_text_is_refused(
+    tmp_path: Path, config: dict[str, object], why: str
+):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=why):
+        models.load_model(str(tmp_path), 0.0)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_gguf_file_loads_as_what_it_was_made_from(tmp_path: Path, dtype: str):
+    path = tiny_llama(tmp_path / "model")
+    file = write_gguf(path, tmp_path / "model.gguf")
+    loaded = models.load_model(str(file), 0.0, dtype).eval()
+    plain = models.load_model(str(path), 0.0, dtype).eval()
+    ids = torch.tensor([[1, 2, 3, 4]])
+    torch.testing.assert_close(loaded(ids).logits, plain(ids).logits)
+    assert {str(p.dtype)[6:] for p in loaded.parameters()} == {
+        {"fp32": "float32"}.get(dtype, "bfloat16")
+    }
+    tokenizer = models.load_tokenizer(str(file))
+    assert tokenizer.encode("What is it?").ids == tiny_tokenizer().encode("What is it?").ids
+    assert models.end_token(tokenizer, str(file)) == 0

@@ -16,7 +16,7 @@ def run(tmp_path: Path) -> Run:
     run = Run(tmp_path / "ask")
     run.training.parent.mkdir(parents=True)
     tokenizer = train_tokenizer(iter(TITLES), 400)
-    encode(TITLES, tokenizer, end_token(tokenizer), run.training, run.validation,
+    encode(TITLES, tokenizer, end_token(tokenizer, "fresh:tiny"), run.training, run.validation,
            0.1, 1)  # fmt: skip
     tokenizer.save(str(run.tokenizer))
     return run
