@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -28,9 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A supervisor's SIGTERM cleans up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return arguments.run(arguments) or 0
+        status = arguments.run(arguments) or 0
+        sys.stdout.flush()
     except UserError as error:
         sys.stderr.write(f"{error}\n")
+    except BrokenPipeError:
+        # Who read the output has gone; nothing may be flushed to it (Python's docs on SIGPIPE).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
+    else:
+        return status
     return 1

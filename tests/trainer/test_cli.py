@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +40,18 @@ def test_the_commands_are_declared_without_torch():
     )
     assert done.returncode == 0, done.stderr
     assert "finetune" in done.stdout
+
+
+def test_a_reader_who_has_seen_enough_ends_a_command_quietly(tmp_path: Path):
+    (tmp_path / "ask").mkdir()
+    (tmp_path / "ask" / "config.toml").write_text('data = "titles.txt"\nmodel = "fresh:tiny"\n')
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-m", "trainer", "runs", "list", "--runs-dir", str(tmp_path)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from backends import UserError
-from trainer.comparison import Row, people_beside, table
+from trainer.comparison import Row, people_beside, read_texts, table
 
 
 def test_peoples_texts_are_no_longer_than_the_models(tmp_path: Path):
@@ -24,3 +24,13 @@ def test_a_table_without_people_has_one_column():
     assert shown.splitlines() == [
         "title", "", "          model", "one      25.0 %", "two           3",
     ]  # fmt: skip
+
+
+def test_of_a_large_file_the_beginning_is_read_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("trainer.comparison.MOST_CHARACTERS", 20)
+    file = tmp_path / "texts.csv"
+    file.write_text("text\n" + "".join(f"this is number {number}\n" for number in range(9)))
+    assert read_texts(file) == ["this is number 0", "this is number 1"]
+    assert "its first 2 texts are taken" in capsys.readouterr().err
