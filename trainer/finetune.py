@@ -10,6 +10,7 @@ from pathlib import Path
 from backends import UserError
 from backends.model_directory import check_name
 from trainer.interrupt import stop_requests
+from trainer.locks import run_lock
 from trainer.readers.registry import READERS
 from trainer.runs import Run, find_run
 from trainer.settings import OPTIMIZERS, WEIGHTS, Settings, read_settings
@@ -25,6 +26,11 @@ BUDGETS = ("epochs", "steps", "minutes")
 
 def run_finetune(arguments: argparse.Namespace) -> int:
     """Train, or go on with a run; then export its best checkpoint. Raises `UserError`."""
+    with run_lock(Run(arguments.runs_dir / check_name(arguments.run_name))):
+        return _finetune(arguments)
+
+
+def _finetune(arguments: argparse.Namespace) -> int:
     settings, run = _asked(arguments)
     # torch takes seconds to import: what is wrong with the arguments is said before that.
     from trainer.about import write_about

@@ -1,11 +1,12 @@
 """Read what the files of a run say, without torch; damage is told in a sentence."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from backends import UserError
+from trainer.locks import in_use
 from trainer.runs import Run
 
 
@@ -54,6 +55,17 @@ def read_last_state(run: Run) -> dict[str, Any]:
         if not isinstance(state.get(name), int | float):
             raise UserError(f"{path} is damaged: its {name!r} is no number.")
     return state
+
+
+def state_word(run: Run, state: Mapping[str, Any]) -> str:
+    """What a run is doing, given its last state: `in use`, `interrupted`, `stopped` or `finished`.
+
+    A run that was killed says that it trains, and nobody works on it.
+    """
+    if in_use(run):
+        return "in use"
+    word = state.get("state", "no checkpoint yet")
+    return "interrupted" if word == "training" else word
 
 
 def last_change(run: Run) -> float:

@@ -13,7 +13,7 @@ from backends import UserError
 from trainer.curves import AXES, draw_picture, draw_text, terminal_width, validation_curve
 from trainer.duration import cell
 from trainer.metrics import Row, read_metrics
-from trainer.run_files import read_last_state
+from trainer.run_files import read_last_state, state_word
 from trainer.runs import Run, find_run
 from trainer.settings import read_settings
 
@@ -106,7 +106,7 @@ def _facts(one: Compared, runs: Sequence[Compared]) -> dict[str, Any]:
     last = one.rows[-1] if one.rows else None
     return {
         "name": one.run.name,
-        "state": one.state.get("state", "no checkpoint yet"),
+        "state": state_word(one.run, one.state),
         "settings": {key: one.settings[key] for key in _differing(runs)},
         "steps": last.step if last else 0,
         "tokens": last.tokens if last else 0,

@@ -7,7 +7,7 @@ import time
 
 from backends import UserError
 from trainer.duration import duration
-from trainer.run_files import last_change, read_last_state
+from trainer.run_files import last_change, read_last_state, state_word
 from trainer.runs import Run, list_runs
 from trainer.settings import read_settings
 
@@ -45,7 +45,7 @@ def summary(run: Run) -> dict[str, object]:
         "steps": state.get("step", 0),
         "best_val_loss": state.get("best_val_loss"),
         "age_s": round(time.time() - last_change(run)),
-        "state": damage or state.get("state", "no checkpoint yet"),
+        "state": damage or state_word(run, state),
     }
 
 

@@ -5,10 +5,12 @@ import secrets
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from backends import UserError
 from backends.model_directory import check_name
+from trainer.locks import run_lock
 from trainer.runs import Run, is_run
 
 HELP = "remove runs; models that were exported from them stay"
@@ -24,12 +26,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def remove_runs(arguments: argparse.Namespace) -> int:
     """Run the command. Raises `UserError` before anything is removed where a run cannot be."""
     runs = [_removable(arguments.runs_dir, name) for name in dict.fromkeys(arguments.names)]
-    if not arguments.yes and not _agreed(runs):
-        sys.stderr.write("Nothing was removed.\n")
-        return 1
-    for run in runs:
-        remove(run)
-        sys.stderr.write(f"Removed {run.path}.\n")
+    with ExitStack() as held:
+        for run in runs:
+            held.enter_context(run_lock(run))
+        if not arguments.yes and not _agreed(runs):
+            sys.stderr.write("Nothing was removed.\n")
+            return 1
+        for run in runs:
+            remove(run)
+            sys.stderr.write(f"Removed {run.path}.\n")
     return 0
 
 

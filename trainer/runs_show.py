@@ -14,7 +14,7 @@ from backends.model_directory import Card, list_models, read_card
 from trainer.curves import draw_text, run_curves, terminal_width
 from trainer.duration import cell, duration
 from trainer.metrics import read_metrics
-from trainer.run_files import last_change, read_last_state, read_object
+from trainer.run_files import last_change, read_last_state, read_object, state_word
 from trainer.runs import Run, find_run
 from trainer.samples import last_samples, shown
 from trainer.settings import Settings, read_settings
@@ -55,7 +55,7 @@ def run_facts(run: Run, models: Path) -> dict[str, Any]:
         "name": run.name,
         "path": str(run.path),
         "age_s": round(time.time() - last_change(run)),
-        "state": state.get("state", "no checkpoint yet"),
+        "state": state_word(run, state),
         "settings": asdict(read_settings(run.config)),
         "data": read_object(run.manifest) if run.manifest.exists() else {},
         "training": training | _stand(state),

@@ -16,6 +16,7 @@ from tests.models import tiny_checkpoint
 from trainer import loop, models
 from trainer.cli import main
 from trainer.encode import TokenFile
+from trainer.locks import run_lock
 from trainer.runs import Run
 
 TITLES = [
@@ -230,6 +231,14 @@ def test_bad_input_gets_a_sentence_and_leaves_nothing_behind(
 def test_a_run_name_that_is_no_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]):
     assert fresh(run=name) == 1
     assert "cannot be a name" in capsys.readouterr().err
+
+
+def test_a_run_that_another_process_works_on_is_refused(capsys: pytest.CaptureFixture[str]):
+    assert fresh("--steps", "1") == 0
+    for words in (["--resume"], ["titles.txt", "--model", "fresh:nano"]):
+        with run_lock(Run(Path("runs/ask"))):
+            assert finetune(*words) == 1
+        assert "Another process works on the run" in capsys.readouterr().err
 
 
 def test_a_run_that_exists_is_not_written_over(capsys: pytest.CaptureFixture[str]):

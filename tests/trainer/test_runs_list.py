@@ -6,6 +6,7 @@ import pytest
 
 from tests.trainer.runs_on_disk import make_run
 from trainer.cli import main
+from trainer.locks import run_lock
 from trainer.runs import Run
 
 
@@ -57,6 +58,18 @@ def test_a_damaged_run_is_listed_as_damaged_beside_whole_ones(
     assert whole["state"] == "finished"
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
     assert "damaged: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"), [("training", "interrupted"), ("stopped", "stopped")]
+)
+def test_a_run_that_nobody_works_on_is_not_said_to_train(
+    recorded: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = make_run(tmp_path, "a", {"state": recorded})
+    assert [row["state"] for row in listed(tmp_path, capsys)] == [said]
+    with run_lock(run):
+        assert [row["state"] for row in listed(tmp_path, capsys)] == ["in use"]
 
 
 def test_no_runs_is_said_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

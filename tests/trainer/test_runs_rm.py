@@ -6,6 +6,7 @@ import pytest
 
 from tests.trainer.runs_on_disk import make_run
 from trainer.cli import main
+from trainer.locks import run_lock
 from trainer.runs import Run
 
 
@@ -74,6 +75,17 @@ def test_nothing_is_removed_when_one_of_the_names_is_no_run(
     assert remove(root, "a", name, "--yes") == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert all(path.exists() for path in (root / "a", root / "photos", tmp_path / "outside"))
+
+
+def test_a_run_that_is_in_use_is_not_removed_nor_those_named_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    make_run(tmp_path, "a")
+    run = make_run(tmp_path, "b")
+    with run_lock(run):
+        assert remove(tmp_path, "a", "b", "--yes") == 1
+    assert "Another process works on the run" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_what_links_lead_to_stays(tmp_path: Path):
