@@ -92,9 +92,11 @@ class Run:
 
 
 def find_run(root: Path, name: str) -> Run:
-    """The existing run `name` under `root`; raises `UserError` where there is none."""
+    """The existing run `name` under `root`; raises `UserError` where there is none, or a part."""
     run = Run(root / check_name(name))
     if not run.config.is_file():
+        if is_run(run.path):
+            raise UserError(f"The run {run.path} is damaged: it has lost its {run.config.name}.")
         raise UserError(f"There is no run {name!r} in {root}: `python -m trainer runs` lists them.")
     return run
 
