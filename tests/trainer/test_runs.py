@@ -21,7 +21,7 @@ def test_a_run_that_is_not_there_is_a_sentence(tmp_path: Path):
 
 def test_what_is_left_of_a_run_is_said_to_be_damaged(tmp_path: Path):
     make_run(tmp_path, "ask").config.unlink()
-    with pytest.raises(UserError, match="is damaged: it has lost its config.toml"):
+    with pytest.raises(UserError, match=r"is damaged: it has lost its config\.toml"):
         find_run(tmp_path, "ask")
 
 
