@@ -21,6 +21,7 @@ PARTS = {
     "mixed": "64 requests that arrive at random and mostly stop early",
 }
 SHAPES = ("124M", "tiny")
+TRAINER = "training tokens/s beside transformers' Trainer; on a GPU also what each technique gains"
 SOAK = "thousands of random requests: memory must stay flat, and no slot may be lost"
 
 
@@ -43,6 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     for name, what in PARTS.items():
         parts = [*PARTS] if name == "engine" else [name]
         _add_measurement(commands.add_parser(name, help=what, description=what), parts)
+    _add_trainer(commands.add_parser("trainer", help=TRAINER, description=TRAINER))
     _add_soak(commands.add_parser("soak", help=SOAK, description=SOAK))
     return parser
 
@@ -57,6 +59,13 @@ def _add_measurement(parser: argparse.ArgumentParser, parts: Sequence[str]) -> N
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write a row a line")
     parser.set_defaults(run=run_measurement, parts=parts)
+
+
+def _add_trainer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=_positive, default=3, help="repeats; medians are printed")
+    parser.add_argument("--shape", choices=("all", "tiny"), default="all", help="tiny: a quick try")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write a row a line")
+    parser.set_defaults(run=run_trainer)
 
 
 def _add_soak(parser: argparse.ArgumentParser) -> None:
@@ -103,6 +112,26 @@ def _header(shape: str, plan: "Plan") -> str:
         f"{plan.rounds} rounds in turns\n"
         f"next token: entropy {entropy:.1f} nats, {nucleus:,.0f} tokens hold 0.95\n"
     )
+
+
+def run_trainer(arguments: argparse.Namespace) -> int:
+    import torch
+
+    from bench import training, training_gpu
+    from bench.rows import print_table, save_rows
+
+    cases = (training.QUICK,) if arguments.shape == "tiny" else training.CASES
+    rows = training.measure(cases, arguments.rounds)
+    print_table(rows)
+    if not torch.cuda.is_available():
+        print("GPU: not measured: no GPU\n")
+    elif arguments.shape == "all":
+        found = training_gpu.measure()
+        print_table(found)
+        rows += found
+    if arguments.json:
+        save_rows(rows, arguments.json)
+    return 0
 
 
 def run_soak(arguments: argparse.Namespace) -> int:

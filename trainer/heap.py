@@ -8,9 +8,10 @@ import ctypes
 from collections.abc import Generator
 from contextlib import contextmanager
 
-TRIM_THRESHOLD, MMAP_MAX = -1, -4
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 """Parameters of glibc's `mallopt`, by the numbers that `malloc.h` gives them."""
-USUAL = {TRIM_THRESHOLD: 128 * 1024, MMAP_MAX: 65_536}
+USUAL = {TRIM_THRESHOLD: 64 << 20, MMAP_THRESHOLD: 32 << 20, MMAP_MAX: 65_536}
+"""What glibc itself arrives at in a process that frees large blocks; once set, it stays there."""
 KEEPING = {TRIM_THRESHOLD: 2**31 - 1, MMAP_MAX: 0}
 """No block gets a mapping of its own, and the heap shrinks only where 2 GiB at its end are free."""
 
