@@ -19,7 +19,8 @@ class _ChunkedLoss(torch.autograd.Function):
 
     With softmax p and target t the gradient of the logits is p - onehot(t), so each chunk's
     logits can be dropped as soon as they are multiplied out. A position without a target is a row
-    of zeros: it adds nothing to the weight's gradient, and gets none itself.
+    of zeros: it adds nothing to the weight's gradient, and gets none itself. The weight's is summed
+    in fp32, and left out where it is frozen.
     """
 
     @staticmethod
@@ -28,7 +29,9 @@ class _ChunkedLoss(torch.autograd.Function):
         hidden, wanted = hidden * learnt[:, None], targets.clamp(min=0)[:, None]
         low = _aligned(weight.to(hidden.dtype))
         grad_hidden = torch.empty_like(hidden)
-        grad_weight = torch.zeros_like(low, dtype=weight.dtype)
+        grad_weight = None
+        if ctx.needs_input_grad[1]:
+            grad_weight = torch.zeros_like(low, dtype=torch.float32)
         total = hidden.new_zeros((), dtype=torch.float32)
         for start in range(0, len(hidden), CHUNK):
             chunk = slice(start, start + CHUNK)
@@ -37,17 +40,22 @@ class _ChunkedLoss(torch.autograd.Function):
             grad = log_p.exp_().scatter_add_(1, wanted[chunk], -torch.ones_like(log_p[:, :1]))
             grad = grad.to(hidden.dtype)
             torch.mm(grad, low, out=grad_hidden[chunk])
-            grad_weight += grad.T @ hidden[chunk]
+            if grad_weight is not None:
+                grad_weight += grad.T @ hidden[chunk]
         count = learnt.sum().clamp(min=1)
-        ctx.save_for_backward(grad_hidden.mul_(learnt[:, None]), grad_weight[: len(weight)], count)
+        if grad_weight is not None:
+            grad_weight = grad_weight[: len(weight)].to(weight.dtype)
+        ctx.save_for_backward(grad_hidden.mul_(learnt[:, None]), grad_weight, count)
         return total / count
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor | None, None]:
         grad_hidden, grad_weight, count = ctx.saved_tensors
         scale = grad_outputs[0] / count
         # In place: they are large, and nobody else has them.
-        return grad_hidden.mul_(scale.to(grad_hidden.dtype)), grad_weight.mul_(scale), None
+        if grad_weight is not None:
+            grad_weight.mul_(scale)
+        return grad_hidden.mul_(scale.to(grad_hidden.dtype)), grad_weight, None
 
 
 def next_token_loss(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:

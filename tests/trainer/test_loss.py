@@ -68,3 +68,22 @@ def test_a_vocabulary_that_is_filled_up_gives_the_same(monkeypatch: pytest.Monke
     torch.testing.assert_close(padded, plain)
     for one, other in zip(torch.autograd.grad(padded, (hidden, weight)), expected, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_a_frozen_weight_gets_no_gradient_and_the_hidden_state_the_same():
+    hidden, weight, targets = case()
+    plain = next_token_loss(hidden, weight, targets)
+    [expected, _] = torch.autograd.grad(plain, (hidden, weight))
+    frozen = next_token_loss(hidden, weight.detach(), targets)
+    [found] = torch.autograd.grad(frozen, (hidden,))
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_weight_in_bfloat16_gets_a_gradient_in_bfloat16():
+    hidden, weight, targets = case()
+    low = weight.detach().bfloat16().requires_grad_()
+    loss = next_token_loss(hidden.bfloat16(), low, targets)
+    [found] = torch.autograd.grad(loss, (low,))
+    [expected] = torch.autograd.grad(next_token_loss(hidden, weight, targets), (weight,))
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, rtol=0.1, atol=0.02)
