@@ -101,15 +101,21 @@ def _resumed(kept: Settings, given: dict[str, object]) -> Settings:
 
 
 def forget_after(run: Run, step: int) -> None:
-    """Drop lines of metrics and samples that a run killed after its last checkpoint wrote."""
+    """Drop lines of metrics and samples that a run killed after its last checkpoint wrote.
+
+    Raises `UserError` where another line than the last is damaged.
+    """
     from backends.durable import durable_file
 
     for log in (run.metrics, run.samples):
         if log.exists():
-            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [
-                line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step
-            ]
+            try:
+                with log.open(encoding="utf-8") as file:
+                    lines = list(file)
+                whole = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
+                kept = [line for line in whole if json.loads(line)["step"] <= step]
+            except (ValueError, KeyError, TypeError) as exc:
+                raise UserError(f"{log} is damaged: move it away to go on without it.") from exc
             if kept != lines:
                 with durable_file(log) as path:
                     path.write_text("".join(kept), encoding="utf-8")

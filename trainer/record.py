@@ -1,27 +1,34 @@
 """What a run leaves to look at while it trains: metrics, samples, curve, TensorBoard."""
 
 import json
+import math
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
 
 from backends import UserError
 from trainer.checkpoint import State
-from trainer.curves import draw_picture, run_curves
+from trainer.curves import Curve, draw_picture, run_curves
 from trainer.events import Events
-from trainer.metrics import read_metrics
+from trainer.metrics import Row, read_metrics
 from trainer.originality.measure import Originality
 from trainer.progress import Progress
 from trainer.runs import Run
 from trainer.samples import Sample, with_copied, write_samples
+
+REDRAW_S = 5
+"""Seconds after which the terminal's curve is drawn anew without a validation."""
 
 
 class Record:
     """Writes down and shows what one sitting measures; a picture that fails ends no training."""
 
     def __init__(self, run: Run, progress: Progress, step: int) -> None:
-        """Go on with the record of `run` after `step`."""
+        """Go on with the record of `run` after `step`; raises `UserError` where it is damaged."""
         self._run, self._progress = run, progress
+        self._rows = read_metrics(run)
+        self._drawn = -math.inf
         self._events = Events(run.events, step, progress.say)
 
     def __enter__(self) -> "Record":
@@ -36,7 +43,7 @@ class Record:
         self._events.close()
 
     def row(self, state: State, *, share: float, lr: float, speed: float) -> None:
-        """Note what a logging step measured; a validation draws the curve anew.
+        """Note what a logging step measured; a validation draws the picture anew.
 
         All is in the files when this returns, so a checkpoint made after it has no gap before it.
         """
@@ -52,8 +59,10 @@ class Record:
             file.write(json.dumps(record) + "\n")
         self._events.row(state, lr, speed)
         self._progress.update(state, share=share, lr=lr, speed=speed)
-        if state.val_loss is not None:
-            self._draw()
+        assert state.train_loss is not None  # noqa: S101 - a row is a reading of it
+        minutes = state.seconds / 60
+        self._rows.append(Row(state.step, state.tokens, minutes, state.train_loss, state.val_loss))
+        self._draw(measured=state.val_loss is not None)
 
     def samples(self, step: int, texts: Sequence[str]) -> None:
         """Note and show texts that the model wrote, each with its longest copied run."""
@@ -74,10 +83,17 @@ class Record:
             self._progress.say(f"Copied runs are not measured: {error}")
             return None
 
-    def _draw(self) -> None:
-        try:
-            curves = run_curves(read_metrics(self._run))
+    def _draw(self, *, measured: bool) -> None:
+        now = time.monotonic()
+        if measured or now - self._drawn >= REDRAW_S:
+            curves = run_curves(self._rows)
             self._progress.draw(curves)
+            self._drawn = now
+            if measured:
+                self._picture(curves)
+
+    def _picture(self, curves: Sequence[Curve]) -> None:
+        try:
             draw_picture(curves, "step", self._run.curve, self._run.name)
         except UserError as error:
             self._progress.say(str(error))

@@ -257,6 +257,19 @@ def test_resuming_may_prolong_a_run_but_not_change_it(capsys: pytest.CaptureFixt
     assert metrics()[-1]["step"] == 6
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.jsonl"])
+def test_a_damaged_log_stops_a_resumed_run_with_a_sentence(
+    name: str, capsys: pytest.CaptureFixture[str]
+):
+    assert fresh("--steps", "4") == 0
+    log = Path("runs/ask") / name
+    log.write_text('{"st\n' + log.read_text())
+    assert finetune("--resume", "--no-export", "--steps", "6") == 1
+    assert f"{log} is damaged: move it away" in capsys.readouterr().err
+    log.rename("away")
+    assert finetune("--resume", "--no-export", "--steps", "6") == 0
+
+
 def test_a_loss_that_is_no_number_stops_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

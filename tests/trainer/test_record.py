@@ -1,10 +1,12 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.trainer.runs_on_disk import make_run
+from tests.trainer.runs_on_disk import make_run, write_metrics
 from trainer.checkpoint import State
+from trainer.curves import Curve
 from trainer.progress import Progress
 from trainer.record import Record
 
@@ -48,3 +50,19 @@ def test_a_picture_that_cannot_be_written_is_said_and_training_goes_on(
         record.row(state, share=0.2, lr=0.01, speed=12)
     assert "The curve cannot be written" in capsys.readouterr().err
     assert run.metrics.read_text().count("\n") == 1
+
+
+def test_the_curve_goes_on_where_an_earlier_sitting_ended(tmp_path: Path):
+    run = make_run(tmp_path, "ask")
+    write_metrics(run, [(5.0, 5.5), (4.0, None)])
+    drawn: list[Curve] = []
+
+    class Seen(Progress):
+        def draw(self, curves: Sequence[Curve]) -> None:
+            drawn[:] = curves
+
+    with Seen() as progress, Record(run, progress, 20) as record:
+        record.row(State(step=30, tokens=240, train_loss=3.0), share=0.3, lr=0.01, speed=12)
+    training, validation = drawn
+    assert list(training.points) == [(10, 5.0), (20, 4.0), (30, 3.0)]
+    assert list(validation.points) == [(10, 5.5)]
