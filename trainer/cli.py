@@ -33,6 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except UserError as error:
         sys.stderr.write(f"{error}\n")
+    except UnicodeEncodeError as error:
+        sys.stderr.write(
+            f"The output's encoding, {error.encoding}, has not all characters that are to be "
+            "written: set PYTHONUTF8=1.\n"
+        )
     except BrokenPipeError:
         # Who read the output has gone; nothing may be flushed to it (Python's docs on SIGPIPE).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.trainer.runs_on_disk import make_run, write_metrics
 from trainer.cli import COMMANDS, main
 
 
@@ -55,3 +56,16 @@ def test_a_reader_who_has_seen_enough_ends_a_command_quietly(tmp_path: Path):
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_an_output_that_lacks_characters_is_a_sentence(tmp_path: Path):
+    write_metrics(make_run(tmp_path, "ask"), [(5.0, 5.5)])
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-m", "trainer", "runs", "show", "ask", "--runs-dir", str(tmp_path)],
+        env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "latin-1, has not all characters" in done.stderr
