@@ -3,7 +3,7 @@
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def draw_text(curves: Sequence[Curve], axis: str, *, width: int, height: int = 1
     """
     import plotille
 
-    curves = [curve for curve in curves if curve.points]
+    curves = [drawn for curve in curves if (drawn := _finite(curve)).points]
     if not curves:
         return ""
     figure = plotille.Figure()
@@ -83,6 +83,13 @@ def draw_text(curves: Sequence[Curve], axis: str, *, width: int, height: int = 1
     drawn, _, legend = figure.show(legend=True).partition("\n\nLegend:\n-------\n")
     lines = [line.rstrip(" \u2800") for line in drawn.split("\n")]
     return "\n".join([*lines, " " * LABELS + "   ".join(legend.split("\n")), ""])
+
+
+def _finite(curve: Curve) -> Curve:
+    """Without the points that have no place: a run that fails may measure no number."""
+    return replace(
+        curve, points=[point for point in curve.points if all(map(math.isfinite, point))]
+    )
 
 
 def _end(furthest: float, parts: int) -> float:

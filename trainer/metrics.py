@@ -30,10 +30,10 @@ def read_metrics(run: Run) -> list[Row]:
         for record in read_objects(run.metrics):
             # The speed was taken since the row before, so it gives the time between them.
             minutes += (record["tokens"] - tokens) / max(record["tokens_per_s"], 1e-9) / 60
-            tokens, measured = record["tokens"], record["val_loss"]
+            tokens, measured = int(record["tokens"]), record["val_loss"]
             train_loss = float(record["train_loss"])
             val_loss = None if measured is None else float(measured)
-            rows.append(Row(record["step"], tokens, minutes, train_loss, val_loss))
-    except (KeyError, TypeError, ValueError) as exc:
+            rows.append(Row(int(record["step"]), tokens, minutes, train_loss, val_loss))
+    except (KeyError, TypeError, ValueError, OverflowError) as exc:
         raise UserError(f"{run.metrics} is damaged in line {len(rows) + 1}: {exc!r}.") from exc
     return rows

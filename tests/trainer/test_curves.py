@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ ROWS = [
     Row(step, step * 8192, step / 60, 9 - step / 100, 9.5 - step / 100 if step % 50 == 0 else None)
     for step in range(10, 201, 10)
 ]
-losses = st.floats(0, 1e6)
+losses = st.floats(0, 1e6) | st.sampled_from([math.nan, math.inf, -math.inf])
 places = st.floats(0, 5e10)
 
 
@@ -56,12 +57,12 @@ def test_any_losses_can_be_drawn_and_fit_the_terminal(
     one: list[tuple[float, float]], other: list[tuple[float, float]], width: int
 ):
     plot = draw_text([Curve("a", one, False), Curve("b", other, True)], "step", width=width)
-    assert bool(plot) == bool(one or other)
+    assert bool(plot) == any(math.isfinite(loss) for _, loss in one + other)
     if plot and width >= 50:
         assert max(map(len, plot.splitlines())) <= width
 
 
-@pytest.mark.parametrize("rows", [ROWS, ROWS[:1], []])
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:1], [], [Row(10, 80, 1, math.nan, math.inf)]])
 def test_the_picture_is_a_png_and_replaces_the_one_before(rows: list[Row], tmp_path: Path):
     path = tmp_path / "curve.png"
     path.write_bytes(b"old")

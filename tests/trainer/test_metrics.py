@@ -1,10 +1,17 @@
+import contextlib
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from backends import UserError
 from tests.trainer.runs_on_disk import make_run, write_metrics
+from trainer.curves import draw_text, run_curves
 from trainer.metrics import read_metrics
+from trainer.runs import Run
 
 
 def test_time_follows_from_tokens_and_speed(tmp_path: Path):
@@ -30,3 +37,19 @@ def test_a_damaged_line_is_a_sentence(line: str, tmp_path: Path):
         file.write(line)
     with pytest.raises(UserError, match="damaged"):
         read_metrics(run)
+
+
+NUMBERS = st.none() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.integers())
+RECORDS = st.fixed_dictionaries(
+    dict.fromkeys(("step", "tokens", "train_loss", "val_loss", "tokens_per_s"), NUMBERS)
+)
+
+
+@given(st.lists(RECORDS | NUMBERS, min_size=1, max_size=4))
+@settings(deadline=None)
+def test_any_json_is_rows_that_can_be_drawn_or_a_sentence(records: list[object]):
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder))
+        run.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+        with contextlib.suppress(UserError):
+            draw_text(run_curves(read_metrics(run)), "step", width=80)
