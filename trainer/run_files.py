@@ -54,7 +54,21 @@ def read_last_state(run: Run) -> dict[str, Any]:
     for name in ("step", "best_step", "tokens", "seconds"):
         if not isinstance(state.get(name), int | float):
             raise UserError(f"{path} is damaged: its {name!r} is no number.")
+    for name in ("train_loss", "best_val_loss"):
+        if not isinstance(state.get(name), int | float | None):
+            raise UserError(f"{path} is damaged: its {name!r} is no number.")
     return state
+
+
+def read_training(run: Run) -> dict[str, Any]:
+    """What `about.json` says of the training; {} before it is written.
+
+    Raises `UserError` where it is damaged.
+    """
+    training = read_object(run.about).get("training") if run.about.exists() else {}
+    if not isinstance(training, dict):
+        raise UserError(f"{run.about} is damaged: it says nothing of the training.")
+    return training
 
 
 def state_word(run: Run, state: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from backends.model_directory import Card, list_models, read_card
 from trainer.curves import draw_text, run_curves, terminal_width
 from trainer.duration import cell, duration
 from trainer.metrics import read_metrics
-from trainer.run_files import last_change, read_last_state, read_object, state_word
+from trainer.run_files import last_change, read_last_state, read_object, read_training, state_word
 from trainer.runs import Run, find_run
 from trainer.samples import last_samples, shown
 from trainer.settings import Settings, read_settings
@@ -49,8 +49,7 @@ def show_run(arguments: argparse.Namespace) -> int:
 def run_facts(run: Run, models: Path) -> dict[str, Any]:
     """What `--json` prints. Raises `UserError` where a file of the run is damaged."""
     state = read_last_state(run)
-    about = read_object(run.about) if run.about.exists() else {}
-    training = about.get("training", {})
+    training = read_training(run)
     return {
         "name": run.name,
         "path": str(run.path),
@@ -73,8 +72,8 @@ def _stand(state: Mapping[str, Any]) -> dict[str, Any]:
         "best_step": state["best_step"],
         "tokens": state["tokens"],
         "minutes": round(state["seconds"] / 60, 1),
-        "train_loss": state["train_loss"],
-        "val_loss": state["best_val_loss"],
+        "train_loss": state.get("train_loss"),
+        "val_loss": state.get("best_val_loss"),
     }
 
 
@@ -97,15 +96,20 @@ def _model(path: Path, card: Card) -> dict[str, Any]:
 def _heading(facts: Mapping[str, Any]) -> str:
     """What one asks first: how far it is, how good, and where the model is."""
     training = facts["training"]
-    steps = f"{training.get('steps', 0):,} steps"
+    steps = f"{cell(training.get('steps', 0))} steps"
     lines = [f"{facts['name']}: {facts['state']}, {steps}, {duration(facts['age_s'])} ago"]
-    if (loss := training.get("val_loss")) is not None:
-        best = f"{loss:.3f} at step {training['best_step']:,}"
-        lines.append(f"lowest validation loss {best}; training loss {training['train_loss']:.3f}")
+    if training.get("val_loss") is not None:
+        best = f"{_loss(training['val_loss'])} at step {cell(training.get('best_step'))}"
+        last = _loss(training.get("train_loss"))
+        lines.append(f"lowest validation loss {best}; training loss {last}")
     for model in facts["exported"]:
         quality = f", perplexity {model['perplexity']:.3f}" if model["perplexity"] else ""
         lines.append(f"exported to {model['path']} ({model['precision']}{quality})")
     return "\n".join(lines) + "\n"
+
+
+def _loss(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else cell(value)
 
 
 def _tables(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,13 @@ def test_the_model_that_this_training_made_is_found_under_any_name(
     run: Run, capsys: pytest.CaptureFixture[str]
 ):
     models = run.path.parent.parent / "models"
+    tiny_model_directory(models / "mine")
+    shutil.copytree(models / "mine", models / "other")
     for name, val_loss in (("mine", 3.25), ("other", 9.0)):
-        path = tiny_model_directory(models / name)
-        card = read_card(path)
+        card = read_card(models / name)
         training: dict[str, Any] = {"command": COMMAND, "steps": 40, "val_loss": val_loss}
         changed = card.model_copy(update={"training": training})
-        (path / "card.json").write_text(changed.model_dump_json())
+        (models / name / "card.json").write_text(changed.model_dump_json())
     (models / "broken").mkdir()
     (models / "broken" / "card.json").write_text("{")
     assert show(run, "--json") == 0
@@ -95,6 +97,16 @@ def test_a_damaged_file_is_a_sentence_that_names_it(
     captured = capsys.readouterr()
     assert str(path) in captured.err
     assert len(captured.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("damage", [{"training": 1}, {"training": {"steps": [], "val_loss": "x"}}])
+def test_a_run_with_odd_facts_is_shown_or_refused_with_a_sentence(
+    damage: dict[str, object], run: Run, capsys: pytest.CaptureFixture[str]
+):
+    shutil.rmtree(run.last)
+    run.about.write_text(json.dumps(damage))
+    if show(run):
+        assert "is damaged" in capsys.readouterr().err
 
 
 def test_half_a_last_line_of_a_run_that_was_killed_is_left_out(
