@@ -32,6 +32,8 @@ ONLY_IN = {
     "gguf": ("trainer",),
     "peft": ("trainer",),
     "bitsandbytes": ("trainer",),
+    "pyarrow": ("trainer",),
+    "zstandard": ("trainer",),
     "matplotlib": ("trainer/curves",),
     "plotille": ("trainer/curves",),
     "aiohttp": ("bot", "backends/http_backend"),

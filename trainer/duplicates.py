@@ -3,8 +3,9 @@
 Exact copies are told by a hash of the text in small letters with single spaces. Near ones are told
 by MinHash (Broder 1997) over runs of three words, with banding (Leskovec et al., Mining of Massive
 Datasets, 3.4) to find candidates: hashes of eight groups of eight minima each. A candidate is a
-near copy where its sketch says that nine in ten of all runs are common to both; texts that are
-merely similar stay. A text takes 112 bytes on disk and some twenty in memory.
+near copy where its sketch says that nine in ten of all runs are common to both; of a short text,
+all of them: one other word makes it another text. What is merely similar stays. A text takes 112
+bytes on disk and some twenty in memory.
 """
 
 import tempfile
@@ -23,13 +24,21 @@ MINIMA, BANDS = 64, 8
 RUN = 3
 """Words that make a run."""
 ALIKE = 58
-"""Of the 64 minima so many must agree: 0.9 of them."""
+"""Of the 64 minima of long texts so many must agree: 0.9 of them."""
+SHORT = 50
+"""Words below which all minima must agree."""
 EDGES = ".,:;!?'\"“”‘’«»…()[]"
 """What does not count at the ends of a word."""
 WORDS_AT_ONCE = 1 << 18
 COMPARED_AT_ONCE = 1 << 18
 RECORD = np.dtype(
-    [("exact", np.uint64), ("bands", np.uint32, BANDS), ("sketch", np.uint8, MINIMA)], align=True
+    [
+        ("exact", np.uint64),
+        ("bands", np.uint32, BANDS),
+        ("sketch", np.uint8, MINIMA),
+        ("short", np.bool_),
+    ],
+    align=True,
 )
 """What is kept of a text on the disk."""
 
@@ -61,7 +70,7 @@ def find(texts: Iterable[str], folder: Path) -> Found:
             records = np.memmap(file, RECORD, "r")
             _mark_exact(records["exact"], found)
             for band in range(BANDS):
-                _mark_near(records["bands"][:, band], records["sketch"], found)
+                _mark_near(records, band, found)
         return found
 
 
@@ -85,6 +94,7 @@ def _records(batch: list[list[str]]) -> NDArray[np.void]:
         int.from_bytes(blake2b(" ".join(words).encode(), digest_size=8).digest(), "little")
         for words in batch
     ]
+    records["short"] = [len(words) < SHORT for words in batch]
     runs, starts = _runs(batch)
     for index in range(MINIMA):
         hashes = (runs * FACTORS[index] + OFFSETS[index]) >> np.uint64(32)
@@ -136,13 +146,16 @@ def _mark_exact(keys: NDArray[np.uint64], found: Found) -> None:
     found.first[later] = first
 
 
-def _mark_near(band: NDArray[np.uint32], sketches: NDArray[np.uint8], found: Found) -> None:
-    later, first = _with_first(band)
+def _mark_near(records: NDArray[np.void], band: int, found: Found) -> None:
+    later, first = _with_first(records["bands"][:, band])
+    sketches, short = records["sketch"], records["short"]
     fresh = found.copies[later] == KEPT
     later, first = later[fresh], first[fresh]
     for start in range(0, len(later), COMPARED_AT_ONCE):
         some = slice(start, start + COMPARED_AT_ONCE)
-        alike = (sketches[later[some]] == sketches[first[some]]).sum(axis=1) >= ALIKE
-        found.copies[later[some][alike]] = NEAR
+        copy, kept = later[some], first[some]
+        agreeing = (sketches[copy] == sketches[kept]).sum(axis=1)
+        alike = agreeing >= np.where(short[copy] | short[kept], MINIMA, ALIKE)
+        found.copies[copy[alike]] = NEAR
         # The first may itself be a copy of one before it, found in another band.
-        found.first[later[some][alike]] = found.first[first[some][alike]]
+        found.first[copy[alike]] = found.first[kept[alike]]

@@ -24,7 +24,7 @@ CODE = {
     ".rb", ".rs", ".scala", ".sh", ".sql", ".swift", ".ts", ".tsx", ".vue", ".zig",
 }  # fmt: skip
 """Suffixes of programs."""
-TABLES = {"csv", "json", "jsonl", "parquet"}
+TABLES = {"csv", "jsonl", "parquet"}
 PLAIN = {registry.LONG, "lines"}
 
 

@@ -33,8 +33,10 @@ def test_short_texts_that_are_merely_similar_stay(tmp_path: Path):
         "What would you do with C++?",
         "What would you do with C#?",
         "Why would you do it with one apple?",
+        "Ladies, what was the moment when you knew that he really did love you?",
+        "Gentlemen, what was the moment when you knew that he really did love you?",
     ]
-    assert copies(tmp_path, *alike) == [KEPT] * 5
+    assert copies(tmp_path, *alike) == [KEPT] * 7
 
 
 def test_a_long_text_with_a_few_words_changed_is_nearly_a_copy_and_with_many_is_not(tmp_path: Path):

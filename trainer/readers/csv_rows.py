@@ -17,7 +17,7 @@ NAMES = {".csv": "", ".tsv": "\t", ".tab": "\t"}
 DELIMITERS = ",\t;|"
 SEEN = 200
 """Lines of the head that are parsed."""
-LONGEST_ROW = 1 << 24
+LONGEST_ROW = 1 << 22
 """Characters of a row with line breaks in its cells."""
 HEADER_SHAPE = re.compile(r"[\w.-]+( [\w.-]+)?")
 NUMBER = re.compile(r"-?\d+([.,]\d+)*")
@@ -96,7 +96,7 @@ def _table(file: DataFile, settings: Settings) -> Table:
     lines = file.head.splitlines(keepends=True)
     lines = lines[: min(SEEN, len(lines) if file.whole else max(1, len(lines) - 1))]
     delimiter = NAMES.get(file.suffix) or _delimiter(lines)
-    quotes = delimiter != "\t" or lines[0].startswith('"') or '""' in "".join(lines)
+    quotes = delimiter != "\t" or "".join(lines[:1]).startswith('"') or '""' in "".join(lines)
     rows = _rows(lines, delimiter, quotes=quotes)
     header = _is_header(rows) if settings.header is None else settings.header
     width = max(map(len, rows), default=1)

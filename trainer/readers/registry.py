@@ -5,7 +5,16 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from backends import UserError
-from trainer.readers import csv_rows, document, lines, long_text
+from trainer.readers import (
+    csv_rows,
+    document,
+    jsonl,
+    lines,
+    long_text,
+    marked,
+    parquet_rows,
+    separated,
+)
 from trainer.readers.data_file import DataFile
 from trainer.settings import Settings
 
@@ -26,11 +35,15 @@ class Reader(Protocol):
         ...
 
 
-LONG, DOCUMENT = "text", "document"
-"""The one format whose pieces are parts of a single text; and a file of a folder as one text."""
+LONG, DOCUMENT, SEPARATED = "text", "document", "separated"
+"""Formats that others ask for: pieces of a single text, a file as one text, and a separator."""
 
 READERS: Mapping[str, Reader] = {
+    "parquet": parquet_rows,
     "csv": csv_rows,
+    "marked": marked,
+    "jsonl": jsonl,
+    SEPARATED: separated,
     "lines": lines,
     LONG: long_text,
     DOCUMENT: document,
@@ -46,6 +59,8 @@ def choose(file: DataFile, settings: Settings) -> tuple[str, str]:
                 f"There is no format {settings.format!r}: choose from {', '.join(READERS)}."
             )
         return settings.format, "asked for"
+    if settings.separator:
+        return SEPARATED, "--separator was given"
     for name, reader in READERS.items():
         if reason := reader.looks_like(file):
             return name, reason
