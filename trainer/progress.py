@@ -14,8 +14,7 @@ from trainer.curves import Curve, draw_text
 from trainer.duration import duration
 from trainer.samples import Sample, shown
 
-CURVE_LINES = 10
-TALL = 3 * CURVE_LINES
+TALL = 24
 """Lines that a terminal must have for a curve to stand above the bar."""
 
 
@@ -70,9 +69,10 @@ class Progress:
 
     def draw(self, curves: Sequence[Curve]) -> None:
         """Show curves above the bar, in a terminal tall enough; they stay when the bar ends."""
-        if self.console.is_terminal and self.console.height >= TALL:
-            width = min(100, self.console.width)
-            drawn = Text.from_ansi(draw_text(curves, "step", width=width, height=CURVE_LINES))
+        width, height = self.console.size
+        if self.console.is_terminal and height >= TALL:
+            plot = draw_text(curves, "step", width=min(100, width), height=min(14, height // 3))
+            drawn = Text.from_ansi(plot)
             drawn.no_wrap = True
             self._bar.curve = drawn
 

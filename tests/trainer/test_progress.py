@@ -29,7 +29,7 @@ def test_markup_in_a_sample_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]
 CURVES = [Curve("validation", [(10.0, 3.0), (20.0, 2.0)], True)]
 
 
-@pytest.mark.parametrize(("lines", "drawn"), [(40, True), (24, False)])
+@pytest.mark.parametrize(("lines", "drawn"), [(24, True), (23, False)])
 def test_a_terminal_shows_the_curve_above_the_bar_where_it_is_tall_enough(
     lines: int,
     drawn: bool,
