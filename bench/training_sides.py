@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from transformers import GPT2LMHeadModel, Trainer, TrainerCallback, TrainingArguments
 
 from trainer.loop import train
+from trainer.processes import together
 from trainer.progress import Progress
 from trainer.record import Record
 from trainer.runs import Run
@@ -42,7 +43,8 @@ class Ours:
             compile=torch.cuda.is_available(),
         )  # fmt: skip
         self._run, self._progress = run, Progress()
-        self._session = open_session(settings, run, self._progress, threads=None)
+        with together() as team:
+            self._session = open_session(settings, run, self._progress.say, team)
 
     @property
     def windows(self) -> Windows:

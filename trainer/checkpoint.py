@@ -1,7 +1,7 @@
 """Checkpoints: Hugging Face directories that also hold all that exact resuming needs.
 
 config.json model.safetensors tokenizer.json …   loads in transformers as it is
-optimizer.safetensors                            optimizer state and random generators
+optimizer.safetensors                            optimizer state
 adapter/                                         with LoRA, what learns, in PEFT's format
 state.json                                       step, tokens, time, losses
 manifest.json                                    sha256 of every file above
@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch.optim import Optimizer
 
@@ -29,12 +28,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MANIFEST = "manifest.json"
-_RNG = "rng/"
 
 
 @dataclass
 class State:
-    """Where a run stands. The data position and the learning rate follow from `step`."""
+    """Where a run stands. Learning rate, data and random numbers follow from `step`."""
 
     step: int = 0
     tokens: int = 0
@@ -77,9 +75,7 @@ def save_checkpoint(
                 }
             )
         )
-        tensors = state_tensors(optimizers)
-        tensors |= {_RNG + name: value for name, value in _random_state().items()}
-        save_file(tensors, folder / "optimizer.safetensors")
+        save_file(state_tensors(optimizers), folder / "optimizer.safetensors")
         (folder / "state.json").write_text(json.dumps(asdict(state), indent=2))
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         sums = {file.relative_to(folder).as_posix(): _sha256(file) for file in files}
@@ -111,13 +107,8 @@ def newest(run: Run, say: Callable[[str], None]) -> Path | None:
 
 
 def load_checkpoint(path: Path, optimizers: list[Optimizer]) -> State:
-    """Restore optimizers and random generators; the model is loaded from `path` as any other."""
-    tensors = load_file(path / "optimizer.safetensors")
-    random = {name.removeprefix(_RNG): tensors.pop(name) for name in list(tensors) if _RNG in name}
-    load_state(optimizers, tensors)
-    torch.set_rng_state(random["cpu"])
-    if "cuda" in random and torch.cuda.is_available():
-        torch.cuda.set_rng_state(random["cuda"])
+    """Restore the optimizers; the model is loaded from `path` as any other."""
+    load_state(optimizers, load_file(path / "optimizer.safetensors"))
     state = read_state(path)
     state.state = "training"
     return state
@@ -126,13 +117,6 @@ def load_checkpoint(path: Path, optimizers: list[Optimizer]) -> State:
 def read_state(path: Path) -> State:
     """Where the run stood when the checkpoint `path` was written."""
     return State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
-
-
-def _random_state() -> dict[str, torch.Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
 
 
 def _sha256(path: Path) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from backends import UserError
 from backends.model_directory import check_name
-from trainer.interrupt import stop_requests
 from trainer.locks import run_lock
+from trainer.processes import rank, restarted
 from trainer.readers.registry import READERS
 from trainer.runs import Run, find_run
 from trainer.settings import OPTIMIZERS, WEIGHTS, Settings, read_settings
@@ -25,35 +25,34 @@ BUDGETS = ("epochs", "steps", "minutes")
 
 
 def run_finetune(arguments: argparse.Namespace) -> int:
-    """Train, or go on with a run; then export its best checkpoint. Raises `UserError`."""
+    """Train, or go on with a run; then export its best checkpoint. Raises `UserError`.
+
+    Of the processes that torchrun starts only the main one reads arguments and data and exports.
+    """
+    if rank():
+        return _join(arguments)
     with run_lock(Run(arguments.runs_dir / check_name(arguments.run_name))):
         return _finetune(arguments)
 
 
-def _finetune(arguments: argparse.Namespace) -> int:
-    settings, run = _asked(arguments)
-    # torch takes seconds to import: what is wrong with the arguments is said before that.
-    from trainer.about import write_about
-    from trainer.loop import train
-    from trainer.prepare import prepare
-    from trainer.progress import Progress
-    from trainer.record import Record
-    from trainer.session import open_session
+def _join(arguments: argparse.Namespace) -> int:
+    from trainer.sitting import join
 
-    with Progress() as progress:
-        if not arguments.resume:
-            settings = prepare(settings, run, progress)
-        session = open_session(settings, run, progress, threads=arguments.threads)
-        forget_after(run, session.state.step)
-        write_about(run, settings, session.state, arguments.command_line)
-        with (
-            stop_requests(
-                lambda: progress.say("Stopping after this step; once more to stop without saving.")
-            ) as stopping,
-            Record(run, progress, session.state.step) as record,
-        ):
-            state = train(session, record, stopping)
-        write_about(run, settings, state, arguments.command_line)
+    try:
+        return int(join(arguments.threads).state == "stopped")
+    except KeyboardInterrupt:  # of which the main process tells
+        return 1
+
+
+def _finetune(arguments: argparse.Namespace) -> int:
+    settings, run, resume = _asked(arguments)
+    # torch takes seconds to import: what is wrong with the arguments is said before that.
+    from trainer.sitting import finetune
+
+    state = finetune(
+        settings, run, resume=resume, threads=arguments.threads,
+        command_line=arguments.command_line,
+    )  # fmt: skip
     if state.state == "stopped":
         saved = f"Stopped and saved at step {state.step:,}. To go on:\n"
         sys.stderr.write(f"{saved}  {resume_command(arguments)}\n")
@@ -63,8 +62,11 @@ def _finetune(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(arguments: argparse.Namespace) -> tuple[Settings, Run]:
-    """The settings asked for, and the run, which must be new unless it is resumed."""
+def _asked(arguments: argparse.Namespace) -> tuple[Settings, Run, bool]:
+    """The settings asked for, the run, and whether it is gone on with, or else must be new.
+
+    When torchrun starts a failed training anew, it gives the first command again.
+    """
     given = {
         field.name: value
         for field in fields(Settings)
@@ -73,9 +75,10 @@ def _asked(arguments: argparse.Namespace) -> tuple[Settings, Run]:
     # One is written down as itself, as argparse cannot.
     if len(named := given.pop("data")):
         given["data"] = named[0] if len(named) == 1 else named
-    if arguments.resume:
+    begun = Run(arguments.runs_dir / check_name(arguments.run_name)).config.is_file()
+    if arguments.resume or (restarted() and begun):
         run = find_run(arguments.runs_dir, arguments.run_name)
-        return _resumed(read_settings(run.config), given), run
+        return _resumed(read_settings(run.config), given), run, True
     if "data" not in given or "model" not in given:
         raise UserError("Give the file of texts and --model (only --resume goes without).")
     run = Run(arguments.runs_dir / check_name(arguments.run_name))
@@ -84,7 +87,7 @@ def _asked(arguments: argparse.Namespace) -> tuple[Settings, Run]:
             f"There is a run {run.name!r} already: add --resume to go on with it, choose another "
             f"--run name, or remove {run.path}."
         )
-    return Settings(**given), run
+    return Settings(**given), run, False
 
 
 def _resumed(kept: Settings, given: dict[str, object]) -> Settings:
@@ -98,27 +101,6 @@ def _resumed(kept: Settings, given: dict[str, object]) -> Settings:
             )
     budget = {name: given[name] for name in BUDGETS if name in given}
     return replace(kept, **(dict.fromkeys(BUDGETS) | budget)) if budget else kept
-
-
-def forget_after(run: Run, step: int) -> None:
-    """Drop lines of metrics and samples that a run killed after its last checkpoint wrote.
-
-    Raises `UserError` where another line than the last is damaged.
-    """
-    from backends.durable import durable_file
-
-    for log in (run.metrics, run.samples):
-        if log.exists():
-            try:
-                with log.open(encoding="utf-8") as file:
-                    lines = list(file)
-                whole = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
-                kept = [line for line in whole if json.loads(line)["step"] <= step]
-            except (ValueError, KeyError, TypeError) as exc:
-                raise UserError(f"{log} is damaged: move it away to go on without it.") from exc
-            if kept != lines:
-                with durable_file(log) as path:
-                    path.write_text("".join(kept), encoding="utf-8")
 
 
 def resume_command(arguments: argparse.Namespace) -> str:
@@ -200,6 +182,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, metavar="N", help="of weights, split and order (1)")
     add("--prefix", help="beginning of the samples, and the model's own prefix in a channel")
     add("--batch-size", type=int, metavar="N", help="windows in a step")
+    add("--micro-batch", type=int, metavar="N", help="windows computed together; fewer take less "
+        "memory and change nothing else")  # fmt: skip
     add("--context", type=int, metavar="N", help="tokens in a window")
     add("--vocabulary", type=int, metavar="N", help="tokens of a fresh model's tokenizer")
     add("--lr", type=float, metavar="X", help="the highest learning rate")

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from trainer import heap, models
 from trainer.checkpoint import State, save_checkpoint
 from trainer.loss import loss_of_logits, next_token_loss
 from trainer.optimizers import clip_gradients, set_learning_rate
+from trainer.out_of_memory import ADVICE, until_it_fits
 from trainer.record import Record
 from trainer.schedule import learning_rate
+from trainer.seeds import seed_step
 from trainer.session import Session
 from trainer.windows import Batch
 
@@ -43,32 +45,34 @@ def denormals_off() -> Generator[None]:
 
 @heap.kept()
 @denormals_off()
-def train(session: Session, record: Record, stopping: Callable[[], bool]) -> State:
+def train(session: Session, record: Record | None, stopping: Callable[[], bool]) -> State:
     """Train until the budget is spent, nothing more is gained, or `stopping()`; then save `last`.
 
-    Raises `UserError` where the loss is no longer a number.
+    Only the main process has a `record`. Raises `UserError` where the loss is no longer a number or
+    memory is short even for one window.
     """
-    state, settings, budget = session.state, session.settings, session.budget
+    state, settings, budget, team = session.state, session.settings, session.budget, session.team
     begun = time.monotonic() - state.seconds
-    meter = _Meter(state)
+    meter = _Meter(session)
     session.model.train()
-    share = budget.progress(state.step, state.seconds)
-    while share < 1 and not stopping() and not _stale(session):
+    share, stopped = team.agreed(budget.progress(state.step, state.seconds)), False
+    while share < 1 and not (stopped := team.anyone(stopping())) and not _stale(session):
         lr = learning_rate(session.peak_lr, budget, state.step, share)
         meter.add(_step(session, lr))
         state.step += 1
         state.seconds = time.monotonic() - begun
-        share = budget.progress(state.step, state.seconds)
+        share = team.agreed(budget.progress(state.step, state.seconds))
         measured = state.step % settings.eval_every == 0 or share >= 1
         if measured or state.step % LOG_EVERY == 0:
             speed = meter.read()
             state.val_loss = validate(session) if measured else None
-            record.row(state, share=share, lr=lr, speed=speed)
+            if record:
+                record.row(state, share=share, lr=lr, speed=speed)
         if measured:
             _keep(session)
-        if state.step % settings.sample_every == 0 or share >= 1:
+        if record and (state.step % settings.sample_every == 0 or share >= 1):
             record.samples(state.step, sample(session))
-    state.state = "stopped" if share < 1 and stopping() else "finished"
+    state.state = "stopped" if stopped else "finished"
     meter.pause()
     _save(session, session.run.last)
     return state
@@ -77,10 +81,14 @@ def train(session: Session, record: Record, stopping: Callable[[], bool]) -> Sta
 class _Meter:
     """Mean loss and speed since the last reading; a reading under way survives a stop."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._losses = [torch.tensor(loss) for loss in state.unread_losses]
-        self._tokens, self._at = state.tokens, time.monotonic()
+    def __init__(self, session: Session) -> None:
+        self._state, self._team = session.state, session.team
+        # Of what a step lost, each process knows its own rows' part.
+        share = 1.0 if self._team.main else 0.0
+        self._losses = [
+            torch.tensor(share * loss, device=session.device) for loss in self._state.unread_losses
+        ]
+        self._tokens, self._at = self._state.tokens, time.monotonic()
 
     def add(self, loss: Tensor) -> None:
         """Note a step's loss; it is not looked at yet, so a GPU need not be waited for."""
@@ -89,9 +97,9 @@ class _Meter:
     def read(self) -> float:
         """Set the state's training loss and return tokens per second."""
         state, now = self._state, time.monotonic()
-        state.train_loss = float(torch.stack(self._losses).mean())
+        state.train_loss = float(self._of_all().mean())
         if not math.isfinite(state.train_loss):
-            raise UserError(
+            self._team.fail(
                 f"The loss is no longer a number at step {state.step:,}: try again with a lower "
                 "--lr. The checkpoints made so far are kept."
             )
@@ -101,7 +109,10 @@ class _Meter:
 
     def pause(self) -> None:
         """Put losses not read yet into the state."""
-        self._state.unread_losses = [float(loss) for loss in self._losses]
+        self._state.unread_losses = self._of_all().tolist() if self._losses else []
+
+    def _of_all(self) -> Tensor:
+        return self._team.total(torch.stack(self._losses))
 
 
 def _stale(session: Session) -> bool:
@@ -112,17 +123,53 @@ def _stale(session: Session) -> bool:
 
 
 def _step(session: Session, lr: float) -> Tensor:
-    """One step of gradient descent; gives its loss, a scalar."""
+    """One step of gradient descent; gives its loss, a scalar: what this process's rows add to it.
+
+    The rows depend on the step alone. Which process finds their gradients, and in how many parts,
+    changes them by no more than rounding.
+    """
+    seed, step = session.settings.seed, session.state.step
     set_learning_rate(session.optimizers, lr)
-    batch = session.training.batch_at(session.state.step)
+    batch = session.training.batch_at(step)
     session.state.tokens += batch.count
-    loss = _loss(session, batch)
-    loss.backward()
+    loss = _until_it_fits(session, lambda: _gradients(session, batch))
+    session.team.add_gradients(session.model)
     clip_gradients(session.model)
+    seed_step(seed, step)
     for optimizer in session.optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return loss.detach()
+    return loss
+
+
+def _gradients(session: Session, batch: Batch) -> Tensor:
+    """Leave this process's part of the gradients in the model; gives its part of the mean loss."""
+    seed_step(session.settings.seed, session.state.step, session.team.rank)
+    total = torch.zeros((), device=session.device)
+    for part in _parts(session, batch):
+        loss = _loss(session, part) * (part.count / batch.count)
+        loss.backward()
+        total += loss.detach()
+    return total
+
+
+def _parts(session: Session, batch: Batch) -> Iterator[Batch]:
+    """Its own rows of this process, as many at a time as go through the model together."""
+    mine, size = session.team.share(batch), session.micro_batch
+    return (mine[first : first + size] for first in range(0, len(mine), size))
+
+
+def _until_it_fits(session: Session, work: Callable[[], Tensor]) -> Tensor:
+    """Do `work`, with half the micro-batch again and again where memory runs out."""
+
+    def smaller() -> None:
+        session.model.zero_grad(set_to_none=True)
+        if session.micro_batch == 1:
+            raise UserError(f"There is not enough memory for even one window at a time: {ADVICE}")
+        session.micro_batch //= 2
+        session.say(f"Out of memory: going on with micro-batches of {session.micro_batch:,}.")
+
+    return until_it_fits(work, smaller)
 
 
 def _loss(session: Session, batch: Batch) -> Tensor:
@@ -147,14 +194,20 @@ def _loss(session: Session, batch: Batch) -> Tensor:
 def validate(session: Session) -> float:
     """Mean loss in nats a token over the held-out documents, each read alone."""
     session.model.eval()
-    total, count = 0.0, 0
+    total, count = torch.zeros((), dtype=torch.float64), 0
     for batch in session.validation.once():
-        total += float(_loss(session, batch)) * batch.count
+        total += _until_it_fits(session, lambda batch=batch: _summed(session, batch))
         count += batch.count
         if count >= VALIDATION_TOKENS:
             break
     session.model.train()
-    return total / count
+    return float(session.team.total(total)) / count
+
+
+def _summed(session: Session, batch: Batch) -> Tensor:
+    """The loss of this process's rows, in nats, a scalar."""
+    losses = [float(_loss(session, part)) * part.count for part in _parts(session, batch)]
+    return torch.tensor(sum(losses), dtype=torch.float64)
 
 
 def _keep(session: Session) -> None:
@@ -167,9 +220,10 @@ def _keep(session: Session) -> None:
 
 
 def _save(session: Session, path: Path) -> None:
-    save_checkpoint(
-        path, session.model, session.tokenizer, session.end, session.optimizers, session.state
-    )
+    if session.team.main:
+        save_checkpoint(
+            path, session.model, session.tokenizer, session.end, session.optimizers, session.state
+        )
 
 
 def sample(session: Session) -> list[str]:

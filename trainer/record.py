@@ -8,6 +8,7 @@ from functools import cached_property
 from types import TracebackType
 
 from backends import UserError
+from backends.durable import durable_file
 from trainer.checkpoint import State
 from trainer.curves import Curve, draw_picture, run_curves
 from trainer.events import Events
@@ -97,3 +98,22 @@ class Record:
             draw_picture(curves, "step", self._run.curve, self._run.name)
         except UserError as error:
             self._progress.say(str(error))
+
+
+def forget_after(run: Run, step: int) -> None:
+    """Drop lines of metrics and samples that a run killed after its last checkpoint wrote.
+
+    Raises `UserError` where another line than the last is damaged.
+    """
+    for log in (run.metrics, run.samples):
+        if log.exists():
+            try:
+                with log.open(encoding="utf-8") as file:
+                    lines = list(file)
+                whole = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
+                kept = [line for line in whole if json.loads(line)["step"] <= step]
+            except (ValueError, KeyError, TypeError) as exc:
+                raise UserError(f"{log} is damaged: move it away to go on without it.") from exc
+            if kept != lines:
+                with durable_file(log) as path:
+                    path.write_text("".join(kept), encoding="utf-8")

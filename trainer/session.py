@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-import transformers
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.optim import Optimizer
@@ -18,7 +17,7 @@ from backends import UserError
 from trainer import attention, checkpoint, lora, models, probe
 from trainer.checkpoint import State
 from trainer.optimizers import Kind, build_optimizers
-from trainer.progress import Progress
+from trainer.processes import Processes
 from trainer.runs import Run
 from trainer.schedule import Budget
 from trainer.settings import Settings
@@ -40,6 +39,10 @@ class Session:
     validation: Windows
     budget: Budget
     state: State
+    team: Processes
+    micro_batch: int
+    """The most rows that go through the model together; less where memory has run out."""
+    say: Callable[[str], None]
     device: torch.device
     low_precision: bool
     """Whether products are made in bfloat16."""
@@ -56,25 +59,23 @@ class Session:
 
 
 def open_session(
-    settings: Settings, run: Run, progress: Progress, *, threads: int | None
+    settings: Settings, run: Run, say: Callable[[str], None], team: Processes
 ) -> Session:
     """Start from the run's newest whole checkpoint or, where there is none, from the beginning.
 
-    Raises `UserError` where the model cannot be loaded.
+    Every process of `team` opens the run; only the main one says how it stands. Raises `UserError`
+    where the model cannot be loaded.
     """
-    if threads:
-        torch.set_num_threads(threads)
     torch.manual_seed(settings.seed)
-    # Its warning that a prompt ends with the end token is beside the point: texts begin with it.
-    transformers.logging.set_verbosity_error()
     tokenizer = Tokenizer.from_file(str(run.tokenizer))
     tokenizer.encode_special_tokens = True
-    kept = checkpoint.newest(run, progress.say)
-    model = _model(settings, tokenizer, kept)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.nn.Module.to(model, device)
-    optimizers = build_optimizers(model, settings.weight_decay, _optimizer(settings))
-    state = checkpoint.load_checkpoint(kept, optimizers) if kept else State()
+    kept = team.agreed(checkpoint.newest(run, say) if team.main else None)
+    with team.all_or_none():
+        model = _model(settings, tokenizer, kept)
+        torch.nn.Module.to(model, team.device)
+        optimizers = build_optimizers(model, settings.weight_decay, _optimizer(settings))
+        state = checkpoint.load_checkpoint(kept, optimizers) if kept else State()
+    team.make_same(model)
     end = models.stated_end(model.config.eos_token_id, tokenizer)
     training = _windows(run.training, settings, model, end)
     plain_head = probe.has_plain_head(model)
@@ -89,12 +90,16 @@ def open_session(
         validation=_windows(run.validation, settings, model, end),
         budget=_budget(settings, training.steps_per_epoch),
         state=state,
-        device=device,
-        low_precision=_low_precision(device),
+        team=team,
+        micro_batch=min(settings.micro_batch or training.batch, -(-training.batch // team.count)),
+        say=say,
+        device=team.device,
+        low_precision=_low_precision(team.device),
         plain_head=plain_head,
-        forward=_forward(model, training.length, device, settings, plain_head=plain_head),
+        forward=_forward(model, training.length, team.device, settings, plain_head=plain_head),
     )
-    progress.say(_description(session))
+    if team.main:
+        say(_description(session))
     return session
 
 
@@ -182,9 +187,10 @@ def _description(session: Session) -> str:
     precision = "bfloat16" if session.low_precision else "float32"
     ends = f"{session.budget.steps:,} steps" if session.budget.steps else (
         f"{session.budget.minutes:g} minutes")  # fmt: skip
+    several = f"{session.team.count} times " if session.team.count > 1 else ""
     begins = f", going on from step {session.state.step:,}" if session.state.step else ""
     return (
-        f"{session.model.num_parameters():,} parameters in {precision} on {session.device.type} "
-        f"({torch.get_num_threads()} threads), {session.training.steps_per_epoch:,} steps an "
-        f"epoch, {ends} in all{begins}"
+        f"{session.model.num_parameters():,} parameters in {precision} on {several}"
+        f"{session.device.type} ({torch.get_num_threads()} threads), "
+        f"{session.training.steps_per_epoch:,} steps an epoch, {ends} in all{begins}"
     )

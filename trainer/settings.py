@@ -35,6 +35,8 @@ class Settings:
     prefix: str = ""
     batch_size: int | None = None
     """Windows in one step."""
+    micro_batch: int | None = None
+    """The most windows that go through the model together, in each process; `None` is all."""
     context: int | None = None
     """Tokens in one window."""
     vocabulary: int | None = None
@@ -89,6 +91,7 @@ BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("minutes", 0.01, 1_000_000),
     ("seed", 0, 2**31 - 1),
     ("batch_size", 1, 65_536),
+    ("micro_batch", 1, 65_536),
     ("context", 8, 131_072),
     ("vocabulary", 300, 65_536),
     ("lr", 1e-8, 1),

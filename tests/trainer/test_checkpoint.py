@@ -20,14 +20,11 @@ def write(path: Path, state: State | None = None) -> torch.nn.Module:
     return model
 
 
-def test_weights_state_and_random_numbers_come_back(tmp_path: Path):
-    torch.manual_seed(5)
+def test_weights_and_state_come_back(tmp_path: Path):
     written = write(tmp_path / "last", State(step=7, tokens=70, best_val_loss=1.5))
-    expected = torch.rand(3)
     model = load_model(str(tmp_path / "last"), 0.0)
     state = load_checkpoint(tmp_path / "last", build_optimizers(model, 0.1, "muon"))
     assert (state.step, state.tokens, state.best_val_loss) == (7, 70, 1.5)
-    assert torch.equal(torch.rand(3), expected)
     for one, other in zip(written.parameters(), model.parameters(), strict=True):
         assert torch.equal(one, other)
 
