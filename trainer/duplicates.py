@@ -29,7 +29,7 @@ SHORT = 50
 """Words below which all minima must agree."""
 EDGES = ".,:;!?'\"“”‘’«»…()[]"
 """What does not count at the ends of a word."""
-WORDS_AT_ONCE = 1 << 18
+WORDS_AT_ONCE = 1 << 16
 COMPARED_AT_ONCE = 1 << 18
 RECORD = np.dtype(
     [

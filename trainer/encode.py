@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HEADER_BYTES = 128
 """Room for the .npy header, whose length must be known before the array's is."""
-CHARACTERS_AT_ONCE = 1 << 22
+CHARACTERS_AT_ONCE = 1 << 19
 LONGEST = 4096
 """Tokens up to which lengths of texts are counted apart."""
 
