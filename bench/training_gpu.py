@@ -26,10 +26,17 @@ STEPS, WARM_UP = 10, 3
 PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12, "4090": 165e12}
 """Products and sums a second in bf16, without sparsity, by the cards' data sheets."""
 FULL = ABLATION[-1]
+PLAIN = replace(NANOGPT, name="bf16, AdamW", compiled=False)
+CHUNKED = replace(PLAIN, name="+ chunked loss", padded_vocabulary=False, chunked_loss=True)
+SPARING = replace(CHUNKED, name="+ gradient checkpointing", checkpointing=True)
+EIGHT_BIT = replace(SPARING, name="+ 8-bit Adam", eight_bit=True)
 MEMORY = (
-    replace(NANOGPT, name="bf16, AdamW", compiled=False),
-    replace(FULL, name="+ chunked loss", compiled=False),
-    replace(FULL, name="+ gradient checkpointing", compiled=False, checkpointing=True),
+    PLAIN,
+    CHUNKED,
+    SPARING,
+    EIGHT_BIT,
+    replace(EIGHT_BIT, name="+ bf16 weights", bf16_weights=True),
+    replace(SPARING, name="LoRA, checkpointing", bf16_weights=True, lora=True),
 )
 DEADLINE = 8 * 60.0
 """Seconds after which no further part is begun."""

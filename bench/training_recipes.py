@@ -8,14 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bench.random_gpt2 import Shape
 from trainer import attention
+from trainer.lora import add_adapters
 from trainer.loss import next_token_loss
 from trainer.models import FAST_GELU
+from trainer.optimizers import build_optimizers, set_learning_rate
 from trainer.windows import Batch
+
+LR = 1e-4
+RANK = 8
 
 Step = Callable[[Batch], Tensor]
 """Learns from a batch; gives its loss."""
@@ -34,6 +39,9 @@ class Recipe:
     fused_adamw: bool = False
     chunked_loss: bool = False
     checkpointing: bool = False
+    eight_bit: bool = False
+    bf16_weights: bool = False
+    lora: bool = False
 
 
 def cumulative(*names: str) -> list[Recipe]:
@@ -66,7 +74,21 @@ def build_model(recipe: Recipe, shape: Shape, device: torch.device) -> GPT2LMHea
         model = GPT2LMHeadModel(config)
     if recipe.checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+    if recipe.bf16_weights:
+        torch.nn.Module.to(model, torch.bfloat16)
+    if recipe.lora:
+        add_adapters(model, RANK, dropout=0.0)
     return model.train()
+
+
+def build_optimizer(recipe: Recipe, model: GPT2LMHeadModel) -> Optimizer:
+    """Of what is learnt: AdamW, or the trainer's with 8 bits."""
+    if recipe.eight_bit:
+        [optimizer] = build_optimizers(model, 0.1, "adamw8bit")
+        set_learning_rate([optimizer], LR)
+        return optimizer
+    learnt = [each for each in model.parameters() if each.requires_grad]
+    return AdamW(learnt, LR, fused=recipe.fused_adamw, foreach=False)
 
 
 def make_step(recipe: Recipe, shape: Shape, device: torch.device) -> Step:
@@ -80,7 +102,7 @@ def make_step(recipe: Recipe, shape: Shape, device: torch.device) -> Step:
     body: Any = model.transformer
     if recipe.compiled:
         body = torch.compile(body)
-    optimizer = AdamW(model.parameters(), 1e-4, fused=recipe.fused_adamw, foreach=False)
+    optimizer = build_optimizer(recipe, model)
 
     def loss_of(batch: Batch) -> Tensor:
         ids, positions, targets = (
