@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HEADER_BYTES = 128
 """Room for the .npy header, whose length must be known before the array's is."""
 CHARACTERS_AT_ONCE = 1 << 19
-LONGEST = 4096
+LONGEST = 1 << 16
 """Tokens up to which lengths of texts are counted apart."""
 
 
@@ -69,13 +69,13 @@ class Counts:
     """How many texts have 0, 1, 2, … tokens, the last entry counting all longer ones."""
 
     def add(self, text: str, tokens: int, *, held: bool) -> None:
-        """Count a text with its tokens; the end that follows a short one is part of its length."""
+        """Count a text with its tokens, which the end is none of."""
         self.texts += 1
         self.validation_texts += held
         self.characters += len(text)
         self.tokens += tokens
         self.longest = max(self.longest, tokens)
-        self.lengths[min(tokens + 1, LONGEST)] += 1
+        self.lengths[min(tokens, LONGEST)] += 1
 
     def covering(self, share: float) -> int:
         """The fewest tokens that `share` of the texts do not exceed."""

@@ -108,8 +108,8 @@ def _filled(settings: Settings, counts: Counts, *, long: bool) -> Settings:
 
 
 def _usual_context(counts: Counts, *, long: bool) -> int:
-    """A power of two that holds 99 % of short texts, or a fixed length for long text."""
+    """A power of two that holds 99 % of short texts and their end; a fixed one for long text."""
     if long:
         return LONG_CONTEXT
-    needed = 1 << math.ceil(math.log2(max(1, counts.covering(0.99))))
+    needed = 1 << math.ceil(math.log2(1 + counts.covering(0.99)))
     return min(max(SHORTEST_CONTEXT, needed), LONGEST_CONTEXT)

@@ -27,8 +27,8 @@ def show(texts: Texts, say: Say) -> None:
     """Say what the files were taken for, with the first three texts. Raises `UserError`."""
     for part in texts.parts[:FILES]:
         say(_description(part, texts.settings))
-    if more := len(texts.parts) - FILES:
-        say(f"… and {more:,} more files") if more > 0 else None
+    if (more := len(texts.parts) - FILES) > 0:
+        say(f"… and {more:,} more files")
     if texts.skipped:
         say(f"Not read: {told(texts.skipped)}.")
     records = list(islice(texts, 3))

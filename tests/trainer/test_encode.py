@@ -54,6 +54,18 @@ def test_few_texts_are_split_fairly(tmp_path: Path):
     assert counts.validation_texts == len(decoded(held_out)) == 2
 
 
+@given(copied=st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_copies_of_a_text_all_fall_into_its_split(
+    tmp_path_factory: pytest.TempPathFactory, copied: list[int]
+):
+    folder = tmp_path_factory.getbasetemp()
+    texts = [f"What is {n}?" for n in copied]
+    first = np.array([copied.index(n) for n in copied])
+    _, train, held_out = encoded(folder, texts, share=0.3, first=first)
+    assert not set(decoded(train)) & set(decoded(held_out))
+    assert sorted(decoded(train) + decoded(held_out)) == sorted(texts)
+
+
 @pytest.mark.parametrize(("vocabulary", "width"), [(65_536, 2), (65_537, 4)])
 def test_the_array_is_as_narrow_as_the_vocabulary_allows(
     tmp_path: Path, vocabulary: int, width: int
