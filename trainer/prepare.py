@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ def prepare(settings: Settings, run: Run, progress: Progress) -> Settings:
         models.resolve(settings.model)
     texts = Texts.of(settings)
     preview.show(texts, progress.say)
-    with durable_directory(run.path) as folder:
+    with _written(run), durable_directory(run.path) as folder:
         new = Run(folder)
         new.training.parent.mkdir()
         first = _without_copies(texts, folder, progress)
@@ -56,6 +57,15 @@ def prepare(settings: Settings, run: Run, progress: Progress) -> Settings:
         new.manifest.write_text(json.dumps(manifest(texts, counts), indent=2))
     preview.report(texts, counts, settings, progress.say)
     return settings
+
+
+@contextmanager
+def _written(run: Run) -> Iterator[None]:
+    """Say in a sentence why a run cannot be written: a full disk, say."""
+    try:
+        yield
+    except OSError as exc:
+        raise UserError(f"The run cannot be written to {run.path}: {exc.strerror or exc}.") from exc
 
 
 def _without_copies(texts: Texts, folder: Path, progress: Progress) -> NDArray[np.int64] | None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backends import UserError
 from tests.models import tiny_checkpoint
 from trainer import models, prepare
 from trainer.progress import Progress
@@ -55,6 +56,13 @@ def test_the_manifest_says_where_the_data_came_from_and_what_was_dropped(tmp_pat
     assert manifest["rows"] == 100
     assert manifest["dropped"] == {"blank": 100, "duplicates": 1}
     assert len(manifest["sha256"]) == 64
+
+
+def test_a_run_that_cannot_be_written_is_a_sentence(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_text(QUESTIONS)
+    with Progress() as progress, pytest.raises(UserError, match="cannot be written to"):
+        prepare.prepare(Settings(str(path), "fresh:tiny"), Run(path / "run"), progress)
 
 
 def test_three_texts_and_the_first_columns_lot_are_shown(
