@@ -119,13 +119,19 @@ def _tables(facts: Mapping[str, Any]) -> Iterator[str]:
     for title, table in (
         ("data", facts["data"]), ("training", facts["training"]), ("settings", chosen)
     ):  # fmt: skip
-        rows = [f"  {key:<20}{cell(value)}\n" for key, value in table.items() if _says(value)]
+        lines = ((key, _said(value)) for key, value in table.items())
+        rows = [f"  {key:<20}{said}\n" for key, said in lines if said]
         yield f"{title}\n{''.join(rows)}" if rows else ""
 
 
-def _says(value: object) -> bool:
-    """Whether a value is worth a line: neither empty nor a table of its own."""
-    return value not in ("", None) and not isinstance(value, dict | list)
+def _said(value: object) -> str:
+    """A value in one line: a table of counts as `21 duplicates, 1 blank`; nothing of other ones."""
+    if value is None or isinstance(value, list):
+        return ""
+    if isinstance(value, dict):
+        counts = all(isinstance(count, int) for count in value.values())
+        return ", ".join(f"{cell(count)} {key}" for key, count in value.items()) if counts else ""
+    return cell(value)
 
 
 def _samples(samples: list[dict[str, Any]]) -> str:

@@ -18,7 +18,9 @@ COMMAND = "python -m trainer finetune a.txt --model fresh:tiny --run ask"
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     run = make_run(tmp_path / "runs", "ask", lr=0.02)
-    run.manifest.write_text(json.dumps({"file": "a.txt", "rows": 16000, "dropped": {}}))
+    run.manifest.write_text(
+        json.dumps({"file": "a.txt", "rows": 16000, "dropped": {"blank": 21, "short": 3}})
+    )
     training = {"command": COMMAND, "steps": 40, "val_loss": 3.25}
     run.about.write_text(json.dumps({"training": training}))
     write_metrics(run, [(5.0, None), (4.0, 3.25), (3.5, None), (3.0, 3.5)])
@@ -44,6 +46,7 @@ def test_the_page_says_losses_data_settings_and_the_last_samples(
     assert "ask: finished, 40 steps" in page
     assert "lowest validation loss 3.250 at step 20; training loss 3.000" in page
     assert "16,000" in page
+    assert "  dropped             21 blank, 3 short\n" in page
     assert COMMAND in page
     assert "  lr                  0.02\n" in page
     assert "weight_decay" not in page, "of the settings only those that are not the usual ones"
