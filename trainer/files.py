@@ -73,9 +73,21 @@ def gather(settings: Settings) -> tuple[list[Part], Counter[str]]:
         for part in parts:
             if part.format == registry.LONG:
                 part.format = registry.DOCUMENT
+    _refuse_unused(settings, {part.format for part in parts})
     if not parts:
         raise UserError(f"There is no text in {', '.join(given)}: {told(skipped) or 'no file'}.")
     return parts, skipped
+
+
+def _refuse_unused(settings: Settings, formats: set[str]) -> None:
+    """Refuse an option that none of the formats knows, rather than pass over it."""
+    for name, useful in registry.ONLY_FOR.items():
+        if getattr(settings, name) not in (None, "") and formats and not formats & useful:
+            raise UserError(
+                f"--{name.replace('_', '-')} does nothing for data that is read as "
+                f"{', '.join(sorted(formats))}: leave it out, or say --format, which may be "
+                f"{', '.join(sorted(useful))}."
+            )
 
 
 def told(counts: Counter[str]) -> str:

@@ -94,3 +94,22 @@ def test_the_user_has_the_last_word_on_the_format_in_folders_too(tmp_path: Path)
 def test_the_checksum_is_that_of_the_file(tmp_path: Path):
     part = gather(Settings(str(write(tmp_path / "a.csv", TABLE)), "fresh:tiny"))[0][0]
     assert part.sha256() == hashlib.sha256(TABLE.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("a.txt", {"column": "2"}),
+        ("a.csv", {"format": "lines", "header": False}),
+        ("a.csv", {"separator": "%", "format": "csv"}),
+        ("a.txt", {"min_length": 3}),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    tmp_path: Path, name: str, option: dict[str, Any]
+):
+    folder = put(tmp_path, a_txt=PROSE, a_csv=TABLE)
+    with pytest.raises(
+        UserError, match=f"--{next(iter(option.keys() - {'format'}))[:3]}.* nothing"
+    ):
+        names(folder / name, **option)

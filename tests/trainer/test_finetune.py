@@ -174,6 +174,23 @@ def test_finetuning_a_run_of_ones_own_tells_both_parts_of_its_history():
     assert about["base"] == ""
 
 
+def test_several_files_are_one_set_of_data_and_resume_needs_none_of_their_names():
+    half = len(TITLES) // 2
+    Path("one.csv").write_text("id;title\n" + "".join(f"1;{text}\n" for text in TITLES[:half]))
+    Path("two.jsonl").write_text("".join(json.dumps({"t": text}) + "\n" for text in TITLES[half:]))
+    words = ("one.csv", "two.js*", "--model", "fresh:nano", "--batch-size", "8", "--steps", "2")
+    assert finetune(*words, "--consent", "all", "--no-export") == 0
+    run = Run(Path("runs/ask"))
+    data = json.loads(run.about.read_text())["data"]
+    assert [(file["file"], file["rows"]) for file in data["files"]] == [
+        ("one.csv", half),
+        ("two.jsonl", len(TITLES) - half),
+    ]
+    assert data["consent"] == "all"
+    assert finetune("--resume", "--steps", "3", "--no-export") == 0
+    assert finetune("one.csv", "--resume", "--steps", "4", "--no-export") == 1
+
+
 def test_long_text_is_trained_on_as_one(tmp_path: Path):
     verse = "ROMEO:\nBut soft, what light through\nyonder window breaks?\n\n"
     Path("play.txt").write_text(verse * 400, encoding="utf-8")

@@ -14,5 +14,6 @@ disk and too deep nesting need no care: `DataFile.sentences` tells them for all 
 blank and over-long texts, halves of characters and duplicates left to those who read on.
 
 To add a reader, write the module and put it into `registry.READERS` under its `--format` name. Its
-options are fields of `trainer.settings.Settings`. The tests' torture folder then tries it, too.
+options are fields of `trainer.settings.Settings`; those that mean nothing to other formats stand in
+`registry.ONLY_FOR`. The tests' torture folder then tries it, too.
 """

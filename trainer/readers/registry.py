@@ -50,6 +50,15 @@ READERS: Mapping[str, Reader] = {
 }
 """The first that a file looks like reads it, so the particular stand before the general."""
 
+ONLY_FOR: Mapping[str, set[str]] = {
+    "header": {"csv"},
+    "column": {"csv", "jsonl", "parquet"},
+    "separator": {SEPARATED},
+    "min_length": {*READERS} - {LONG},
+    "max_length": {*READERS} - {LONG},
+}
+"""Settings that only some formats know."""
+
 
 def choose(file: DataFile, settings: Settings) -> tuple[str, str]:
     """The format that a file is read as, and why. Raises `UserError` where none is fit."""
