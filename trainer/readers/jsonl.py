@@ -53,7 +53,7 @@ def _first(file: DataFile) -> list[Any]:
 
 
 def _records(file: DataFile, dropped: Counter[str]) -> Iterator[Any]:
-    """All records; lines that are no JSON are counted, unless not one of the first is any."""
+    """All records. Lines that are no JSON are counted; raises `UserError` where all are."""
     with file.text() as characters:
         if file.head.lstrip("\ufeff \t\r\n").startswith("["):
             yield from _of_array(characters, file)
@@ -90,8 +90,10 @@ def _parse(line: str) -> Any:
 def _of_array(characters: TextIO, file: DataFile) -> Iterator[Any]:
     """The elements of one array, read piece by piece."""
     parse = json.JSONDecoder().raw_decode
-    buffer, place = characters.read(PIECE), 0
-    place = buffer.index("[") + 1
+    buffer = characters.read(PIECE)
+    while not (place := buffer.find("[") + 1):
+        if not (buffer := characters.read(PIECE)):
+            return
     while True:
         place = _past_space(buffer, place)
         if buffer.startswith("]", place):

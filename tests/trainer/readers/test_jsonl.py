@@ -70,6 +70,10 @@ def test_an_array_is_read_like_lines_wherever_it_is_cut_for_reading(
         assert read(array) == [record for record in records if isinstance(record, str)]
 
 
+def test_an_array_may_begin_late(tmp_path: Path):
+    assert read(write(tmp_path / "a.json", " " * 200_000 + '["Why?"]')) == ["Why?"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
