@@ -15,6 +15,8 @@ from trainer.settings import Settings
 NAMES = {".csv": "", ".tsv": "\t", ".tab": "\t"}
 """Suffixes of tables, and the delimiter where the suffix says so."""
 DELIMITERS = ",\t;|"
+EVEN = 0.9
+"""The share of rows that must have the same number of cells."""
 SEEN = 200
 """Lines of the head that are parsed."""
 LONGEST_ROW = 1 << 22
@@ -33,6 +35,11 @@ class Table:
     header: bool
     names: list[str]
     """Of the columns; their numbers where there is no header."""
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one column, so that delimiters outside of quotes are part of a text."""
+        return len(self.names) == 1
 
 
 def looks_like(file: DataFile) -> str:
@@ -68,7 +75,7 @@ def read(file: DataFile, settings: Settings, dropped: Counter[str]) -> Iterator[
                 elif row and len(row) <= column:
                     dropped["without the column"] += 1
                 else:
-                    cell = row[column] if row else ""
+                    cell = table.delimiter.join(row if table.single else row[column : column + 1])
                     yield cell.replace("\r\n", "\n").replace("\r", "\n")
         except csv.Error as exc:
             raise UserError(
@@ -99,11 +106,21 @@ def _table(file: DataFile, settings: Settings) -> Table:
     quotes = delimiter != "\t" or "".join(lines[:1]).startswith('"') or '""' in "".join(lines)
     rows = _rows(lines, delimiter, quotes=quotes)
     header = _is_header(rows) if settings.header is None else settings.header
-    width = max(map(len, rows), default=1)
-    names = [str(number + 1) for number in range(width)]
+    names = [str(number + 1) for number in range(_shape(rows[:-1] or rows)[0])]
     if header and rows:
-        names = [cell.strip() or names[index] for index, cell in enumerate(rows[0])]
+        names = [cell.strip() or str(number + 1) for number, cell in enumerate(rows[0])]
     return Table(delimiter, quotes, header, names)
+
+
+def _shape(rows: Sequence[Sequence[str]]) -> tuple[int, float]:
+    """The number of cells that most rows have, and the share of rows that have it.
+
+    Where those are not nearly all it is 1: texts hold commas, too.
+    """
+    widths = Counter(map(len, rows))
+    width, often = widths.most_common(1)[0] if widths else (1, 0)
+    share = often / max(1, widths.total())
+    return (width, share) if width > 1 and share >= EVEN else (1, 0.0)
 
 
 def _reader(lines: Iterable[str], delimiter: str, *, quotes: bool):
@@ -122,14 +139,8 @@ def _rows(lines: Iterable[str], delimiter: str, *, quotes: bool = True) -> list[
 
 def _delimiter(lines: Sequence[str]) -> str:
     """The character that cuts nearly every row into the same number of cells; else a comma."""
-
-    def evenness(delimiter: str) -> float:
-        widths = Counter(map(len, _rows(lines, delimiter)))
-        width, often = widths.most_common(1)[0] if widths else (1, 0)
-        return often / widths.total() if width > 1 else 0
-
-    best = max(DELIMITERS, key=evenness)
-    return best if evenness(best) >= 0.9 else ","
+    shares = {mark: _shape(_rows(lines, mark))[1] for mark in DELIMITERS}
+    return max(shares, key=shares.__getitem__)
 
 
 def _is_header(rows: Sequence[Sequence[str]]) -> bool:

@@ -39,6 +39,14 @@ def test_the_delimiter_is_what_cuts_every_row_alike(tmp_path: Path, delimiter: s
     assert read(path)[8].endswith("is 8?")
 
 
+@pytest.mark.parametrize("header", ["title\n", ""])
+@pytest.mark.parametrize("commas", [2, 20])
+def test_commas_in_a_single_column_are_part_of_its_texts(tmp_path: Path, header: str, commas: int):
+    texts = [f"Why{', oh why' * (n % commas == 0)} is it {n}?" for n in range(60)]
+    path = write(tmp_path / "a.csv", header + "\n".join(texts))
+    assert read(path) == texts
+
+
 def test_a_tsv_has_tabs(tmp_path: Path):
     assert read(write(tmp_path / "a.tsv", "subreddit\ttitle\nfun\tWhy, oh why?\n")) == [
         "Why, oh why?"
