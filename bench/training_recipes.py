@@ -111,7 +111,7 @@ def make_step(recipe: Recipe, shape: Shape, device: torch.device) -> Step:
         )
         places: dict[str, Any] = {}
         if batch.packed and masking:
-            places = {"attention_mask": masking(positions), "position_ids": positions}
+            places = attention.arguments(positions, masking(positions))
         with torch.autocast(device.type, torch.bfloat16) if recipe.bf16 else nullcontext():
             hidden = body(ids, use_cache=False, **places).last_hidden_state
             if not recipe.chunked_loss:

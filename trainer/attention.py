@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
+from transformers import AttentionInterface
+from transformers.integrations.flex_attention import flex_attention_forward
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 NAME = "chinwag"
 """The name under which transformers finds this attention."""
@@ -42,6 +45,16 @@ def use(model: Any, length: int, device: torch.device, dropout: float) -> Maskin
     return blocks if device.type == "cuda" and length >= BLOCKS and not dropout else visible
 
 
+def arguments(positions: Tensor, mask: Mask) -> dict[str, Any]:
+    """What a model's body (the model without its head) is told of packed rows beside their ids.
+
+    Bodies look into an `attention_mask`, which blocks are not: those reach the attention as an
+    argument that bodies only pass on.
+    """
+    name = "block_mask" if isinstance(mask, BlockMask) else "attention_mask"
+    return {"position_ids": positions, name: mask}
+
+
 def visible(positions: Tensor) -> Tensor:
     """What a token may see, (batch, 1, length, length): its own stretch up to itself."""
     stretch = (positions == 0).cumsum(1)
@@ -70,9 +83,10 @@ def attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Mask,
+    attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
+    block_mask: BlockMask | None = None,
     **more: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Attend: (batch, heads, length, head) each, to (batch, length, heads, head).
@@ -80,18 +94,15 @@ def attention(
     Without a mask a query sees every key up to its own place, the newest query every key; so it
     also serves generation with a key/value cache.
     """
-    # Imported here: transformers takes seconds, and loads these modules only where they are used.
-    from transformers.integrations import flex_attention, sdpa_attention
-
-    if isinstance(attention_mask, BlockMask):
-        forward: Any = flex_attention.flex_attention_forward
+    mask: Mask = attention_mask
+    if block_mask is not None:
+        forward: Any = flex_attention_forward
+        mask = block_mask
     elif query.device.type == "cpu" and key.shape[-2] <= SHORT:
         forward = short_attention
     else:
-        forward = sdpa_attention.sdpa_attention_forward
-    return forward(
-        module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
-    )
+        forward = sdpa_attention_forward
+    return forward(module, query, key, value, mask, dropout=dropout, scaling=scaling, **more)
 
 
 def short_attention(
@@ -120,7 +131,5 @@ def short_attention(
 
 def _registered() -> str:
     """Make the attention known to transformers and return its name."""
-    from transformers import AttentionInterface
-
     AttentionInterface.register(NAME, attention)
     return NAME

@@ -166,8 +166,9 @@ def _forward(
     plain_head: bool,
 ) -> Callable[[Tensor, Tensor | None], Tensor]:
     """The function from token ids, and positions of packed rows, to what the loss is made of."""
-    masking = attention.use(model, length, device, models.attention_dropout(model.config))
+    # Asked first: the attention put in its place knows nothing of positions, and is given masks.
     apart = probe.keeps_apart(model)
+    masking = attention.use(model, length, device, models.attention_dropout(model.config))
     whole: Any = probe.body_of(model) if plain_head else model
     if settings.compile:
         whole = torch.compile(whole)
@@ -176,8 +177,8 @@ def _forward(
         if positions is None or not apart:
             written = whole(ids, use_cache=False)
         else:
-            mask = masking(positions)
-            written = whole(ids, attention_mask=mask, position_ids=positions, use_cache=False)
+            places = attention.arguments(positions, masking(positions))
+            written = whole(ids, use_cache=False, **places)
         return written.last_hidden_state if plain_head else written.logits
 
     return forward

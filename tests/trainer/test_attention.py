@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torch.nn.attention.flex_attention import flex_attention
 from transformers import AutoModelForCausalLM
+from transformers.integrations import flex_attention as integration
 
 from tests.models import tiny_checkpoint, tiny_llama
 from trainer import attention
@@ -60,7 +61,11 @@ def test_flex_attention_sees_what_the_mask_shows():
     torch.testing.assert_close(found, expected)
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama", "their own", "fused kernel"])
+def plain_flex_attention(*given: Any, training: bool, **more: Any) -> Any:
+    return flex_attention(*given, **more)
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama", "their own", "fused kernel", "blocks"])
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Any, attention.Masking]]:
@@ -70,10 +75,13 @@ def model(
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "their own":  # transformers makes the masks from the positions
             patch.setattr(attention, "PLAIN", frozenset())
+        if request.param == "blocks":  # plainly computed: it is for GPUs that it is compiled
+            patch.setattr(integration, "compile_friendly_flex_attention", plain_flex_attention)
         if request.param == "fused kernel":
             patch.setattr(attention, "SHORT", 0)
         loaded: Any = AutoModelForCausalLM.from_pretrained(path).eval()
-        yield loaded, attention.use(loaded, LENGTH, CPU, dropout=0.0)
+        masking = attention.use(loaded, LENGTH, CPU, dropout=0.0)
+        yield loaded, blocks if request.param == "blocks" else masking
 
 
 documents = st.lists(
@@ -81,6 +89,7 @@ documents = st.lists(
 )
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @settings(max_examples=15, deadline=None)
 @given(documents=documents, seed=st.integers(0, 9))
 def test_a_document_in_a_packed_row_has_the_logits_and_loss_it_has_alone(
@@ -99,9 +108,11 @@ def test_a_document_in_a_packed_row_has_the_logits_and_loss_it_has_alone(
             logits = network(torch.from_numpy(stretch)[None]).logits[0]
             total += functional.cross_entropy(logits, torch.from_numpy(wanted), reduction="sum")
             alone[(*stretch, *wanted)] = logits
-        packed = network(
-            inputs, attention_mask=masking(positions), position_ids=positions, use_cache=False
-        ).logits
+        body = network.base_model
+        written = body(
+            inputs, use_cache=False, **attention.arguments(positions, masking(positions))
+        )
+        packed = network.lm_head(written.last_hidden_state)
         loss = next_token_loss(packed, torch.eye(packed.shape[-1]), targets)
     torch.testing.assert_close(loss, total / batch.count, rtol=1e-4, atol=1e-4)
     for row in range(len(batch)):
