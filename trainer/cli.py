@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     arguments.command_line = words
     # A supervisor's SIGTERM cleans up as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = arguments.run(arguments) or 0
         sys.stdout.flush()
@@ -45,4 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("Stopped.\n")
     else:
         return status
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     return 1

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+import signal
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ def run_finetune(arguments: argparse.Namespace) -> int:
 
 
 def _join(arguments: argparse.Namespace) -> int:
+    # Until it trains it has nothing to save, and waiting for the others no handler would run.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from trainer.sitting import join
 
     try:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from trainer.windows import Batch
 
 T = TypeVar("T")
+RESTARTS = "TORCHELASTIC_RESTART_COUNT"
+"""Where torchrun says how often it has started the processes anew."""
 PATIENCE = datetime.timedelta(days=7)
 """How long a process waits for another, which may be reading the data; torchrun sees dead ones."""
 
@@ -31,7 +33,7 @@ def rank() -> int:
 
 def restarted() -> bool:
     """Whether torchrun started the processes anew after one of them had failed."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return int(os.environ.get(RESTARTS, "0")) > 0
 
 
 class Processes:
@@ -137,6 +139,27 @@ class Processes:
             ) from error
 
 
+def _connect(backend: str) -> None:
+    """Meet the others where torchrun says.
+
+    torchrun keeps one store through all restarts (PyTorch 2.13), and with it the addresses of the
+    processes of an attempt that failed: without a prefix for each, the new ones wait for the dead.
+    """
+    from torch import distributed
+    from torch.distributed import PrefixStore  # pyright: ignore[reportPrivateImportUsage] - public
+    from torch.distributed.rendezvous import rendezvous
+
+    store, number, count = next(rendezvous("env://", timeout=PATIENCE))
+    attempt = os.environ.get(RESTARTS, "0")
+    distributed.init_process_group(
+        backend,
+        store=PrefixStore(f"attempt {attempt}", store),
+        rank=number,
+        world_size=count,
+        timeout=PATIENCE,
+    )
+
+
 @contextmanager
 def together() -> Generator[Processes]:
     """Meet the other processes, if there are any; the connection is closed at the end."""
@@ -148,9 +171,9 @@ def together() -> Generator[Processes]:
         yield Processes(0, 1, torch.device("cuda" if cuda else "cpu"))
         return
     # What processes tell each other besides gradients does not go through the GPU.
-    state = PartialState(
-        cpu=not cuda, backend="cuda:nccl,cpu:gloo" if cuda else "gloo", timeout=PATIENCE
-    )
+    backend = "cuda:nccl,cpu:gloo" if cuda else "gloo"
+    _connect(backend)
+    state = PartialState(cpu=not cuda, backend=backend)
     try:
         yield Processes(
             state.process_index, state.num_processes, state.device or torch.device("cpu")

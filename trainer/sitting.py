@@ -15,11 +15,11 @@ from contextlib import contextmanager
 import torch
 import transformers
 
+from trainer import full_disk, out_of_memory
 from trainer.about import write_about
 from trainer.checkpoint import State
 from trainer.interrupt import stop_requests
 from trainer.loop import train
-from trainer.out_of_memory import sentences
 from trainer.prepare import prepare
 from trainer.processes import Processes, rank, together
 from trainer.progress import Progress
@@ -43,7 +43,12 @@ def finetune(
     SIGTERM saves and ends it with the state `stopped`. Raises `UserError` where the data or the
     model is unusable, or memory or disk is full.
     """
-    with _as_it_was(threads), together() as team, Progress() as progress:
+    with (
+        full_disk.sentences(run),
+        _as_it_was(threads),
+        together() as team,
+        Progress() as progress,
+    ):
         if not resume:
             settings = prepare(settings, run, progress)
         team.agreed((settings, run))
@@ -92,7 +97,7 @@ def _as_it_was(threads: int | None) -> Generator[None]:
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # TF32 where bfloat16 is not used
     try:
-        with torch.random.fork_rng(), sentences():
+        with torch.random.fork_rng(), out_of_memory.sentences():
             yield
     finally:
         torch.set_num_threads(before[0])
