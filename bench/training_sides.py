@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import GPT2LMHeadModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    GPT2LMHeadModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
 from trainer.loop import train
 from trainer.processes import together
@@ -94,7 +100,9 @@ class Theirs:
             disable_tqdm=True, logging_strategy="no",
         )  # fmt: skip
         data: Any = self._rows
-        Trainer(self._model, arguments, train_dataset=data, callbacks=[clock]).train()
+        trainer = Trainer(self._model, arguments, train_dataset=data, callbacks=[clock])
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
         seconds = clock.marks[WARM_UP + steps - 1] - clock.marks[WARM_UP - 1]
         return steps * self._windows.tokens_per_step / seconds
 
