@@ -7,6 +7,7 @@ import signal
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from backends import UserError
 from backends.model_directory import check_name
@@ -30,10 +31,25 @@ def run_finetune(arguments: argparse.Namespace) -> int:
 
     Of the processes that torchrun starts only the main one reads arguments and data and exports.
     """
+    if arguments.plan:
+        return _show_plan(arguments)
+    if not arguments.run_name:
+        arguments.wrong_use("give the run a name: --run NAME (only --plan goes without)")
     if rank():
         return _join(arguments)
     with run_lock(Run(arguments.runs_dir / check_name(arguments.run_name))):
         return _finetune(arguments)
+
+
+def _show_plan(arguments: argparse.Namespace) -> int:
+    given = _given(arguments)
+    if "data" not in given or "model" not in given:
+        raise UserError("Give the file of texts and --model to plan with.")
+    settings = Settings(**given)
+    from trainer.planning import show_plan
+
+    show_plan(settings, arguments.memory_gb)
+    return 0
 
 
 def _join(arguments: argparse.Namespace) -> int:
@@ -54,7 +70,8 @@ def _finetune(arguments: argparse.Namespace) -> int:
 
     state = finetune(
         settings, run, resume=resume, threads=arguments.threads,
-        command_line=arguments.command_line,
+        command_line=arguments.command_line, memory_gb=arguments.memory_gb,
+        find_lr=arguments.find_lr,
     )  # fmt: skip
     if state.state == "stopped":
         saved = f"Stopped and saved at step {state.step:,}. To go on:\n"
@@ -70,14 +87,7 @@ def _asked(arguments: argparse.Namespace) -> tuple[Settings, Run, bool]:
 
     When torchrun starts a failed training anew, it gives the first command again.
     """
-    given = {
-        field.name: value
-        for field in fields(Settings)
-        if (value := getattr(arguments, field.name)) is not None
-    }
-    # One is written down as itself, as argparse cannot.
-    if len(named := given.pop("data")):
-        given["data"] = named[0] if len(named) == 1 else named
+    given = _given(arguments)
     begun = Run(arguments.runs_dir / check_name(arguments.run_name)).config.is_file()
     if arguments.resume or (restarted() and begun):
         run = find_run(arguments.runs_dir, arguments.run_name)
@@ -91,6 +101,19 @@ def _asked(arguments: argparse.Namespace) -> tuple[Settings, Run, bool]:
             f"--run name, or remove {run.path}."
         )
     return Settings(**given), run, False
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the command states."""
+    given = {
+        field.name: value
+        for field in fields(Settings)
+        if (value := getattr(arguments, field.name)) is not None
+    }
+    # One is written down as itself, as argparse cannot.
+    if len(named := given.pop("data")):
+        given["data"] = named[0] if len(named) == 1 else named
+    return given
 
 
 def _resumed(kept: Settings, given: dict[str, object]) -> Settings:
@@ -151,12 +174,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run_finetune)
+    parser.set_defaults(run=run_finetune, wrong_use=parser.error)
     add = parser.add_argument
     add("data", nargs="*", metavar="DATA", help="files, folders or patterns: texts, tables, chats")
     add("--model", metavar="M", help="a Hugging Face directory; 124M, 355M, 774M or 1558M; or "
         "fresh:tiny, fresh:small, fresh:medium or fresh:large")  # fmt: skip
-    add("--run", dest="run_name", required=True, metavar="NAME", help="name of the run")
+    add("--run", dest="run_name", metavar="NAME", help="name of the run")
     add("--resume", action="store_true", help="go on with a run that was stopped")
     _add_training(parser)
     _add_data(parser)
@@ -165,7 +188,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--models-dir", type=Path, default=Path("models"), help="where models lie (models)")
     add("--originality-index", action="store_true", help="export with an index of the training "
         "texts, so that the bot can refuse copies")  # fmt: skip
+    add("--plan", action="store_true", help="say what the run would need, and train nothing")
+    add("--memory-gb", type=_gigabytes, metavar="GB", help="plan for a GPU with that much memory")
+    add("--find-lr", action="store_true", help="try learning rates first and take the best")
     add("--no-export", action="store_true", help="write no model directory at the end")
+
+
+def _gigabytes(word: str) -> float:
+    """Read an amount of memory, likewise."""
+    if not 0.1 <= float(word) <= 10_000:
+        raise ValueError
+    return float(word)
 
 
 def _threads(word: str) -> int:
@@ -192,9 +225,15 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add("--lr", type=float, metavar="X", help="the highest learning rate")
     add("--weight-decay", type=float, metavar="X", help="0.1 unless given")
     add("--dropout", type=float, metavar="X", help="0 unless given; 0.1 to 0.2 for little text")
-    add("--eval-every", type=int, metavar="N", help="steps between validations (200)")
+    add(
+        "--eval-every",
+        type=int,
+        metavar="N",
+        help="steps between validations (half an epoch, 10 to 200)",
+    )
     add("--sample-every", type=int, metavar="N", help="steps between samples (500)")
-    add("--patience", type=int, metavar="N", help="stop after N validations without a gain")
+    add("--patience", type=int, metavar="N", help="stop after N validations without a gain (5); "
+        "0 never stops early")  # fmt: skip
     add("--optimizer", choices=OPTIMIZERS, help="adamw; muon for a fresh model; adamw8bit to save "
         "memory")  # fmt: skip
     add("--gradient-checkpointing", action=argparse.BooleanOptionalAction, help="compute again in "

@@ -62,7 +62,7 @@ def train(session: Session, record: Record | None, stopping: Callable[[], bool])
         state.step += 1
         state.seconds = time.monotonic() - begun
         share = team.agreed(budget.progress(state.step, state.seconds))
-        measured = state.step % settings.eval_every == 0 or share >= 1
+        measured = state.step % session.eval_every == 0 or share >= 1
         if measured or state.step % LOG_EVERY == 0:
             speed = meter.read()
             state.val_loss = validate(session) if measured else None
@@ -118,8 +118,15 @@ class _Meter:
 def _stale(session: Session) -> bool:
     """Whether `patience` validations in a row brought no lower loss."""
     state, settings = session.state, session.settings
-    since_best = (state.step - state.best_step) // settings.eval_every
-    return settings.patience is not None and since_best >= settings.patience
+    since_best = (state.step - state.best_step) // session.eval_every
+    return 0 < settings.patience <= since_best
+
+
+def step_once(session: Session, lr: float) -> float:
+    """One step outside of a training; gives its loss."""
+    loss = float(_step(session, lr))
+    session.state.step += 1
+    return loss
 
 
 def _step(session: Session, lr: float) -> Tensor:

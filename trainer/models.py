@@ -12,7 +12,7 @@ from backends import UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import GPT2LMHeadModel, PretrainedConfig, PreTrainedModel
+    from transformers import GPT2Config, GPT2LMHeadModel, PretrainedConfig, PreTrainedModel
 
 ALIASES = {
     "124M": "openai-community/gpt2",
@@ -60,6 +60,13 @@ SIZES = {
 }
 """What `fresh:NAME` stands for."""
 
+PUBLISHED = {
+    "124M": Size(layers=12, heads=12, width=768, vocabulary=50257, lr=1e-4),
+    "355M": Size(layers=24, heads=16, width=1024, vocabulary=50257, lr=1e-4),
+    "774M": Size(layers=36, heads=20, width=1280, vocabulary=50257, lr=1e-4),
+    "1558M": Size(layers=48, heads=25, width=1600, vocabulary=50257, lr=1e-4),
+}
+"""OpenAI's sizes, for plans; their context is 1,024."""
 PRETRAINED_LR, LORA_LR = 1e-4, 1e-3
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 """What `--weights` stands for."""
@@ -73,6 +80,17 @@ def fresh_size(model: str) -> Size | None:
     if name not in SIZES:
         raise UserError(f"There is no fresh size {name!r}: choose from {', '.join(SIZES)}.")
     return SIZES[name]
+
+
+def config_to_plan(model: str, vocabulary: int, context: int, dropout: float) -> "PretrainedConfig":
+    """The configuration of a fresh or pretrained model; of OpenAI's sizes without the hub."""
+    size = PUBLISHED.get(model) or fresh_size(model)
+    if size:
+        vocabulary = size.vocabulary if model in PUBLISHED else vocabulary
+        return fresh_config(size, vocabulary, 0, context, dropout)
+    config = load_config(model)
+    _adjust(config, dropout)
+    return config
 
 
 def usual_lr(model: str, rank: int | None) -> float:
@@ -209,11 +227,20 @@ def fresh_model(
     size: Size, tokenizer: "Tokenizer", context: int, dropout: float
 ) -> "GPT2LMHeadModel":
     """A GPT-2 with random weights, drawn from torch's global generator."""
-    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers import GPT2LMHeadModel
 
-    end = stated_end(None, tokenizer)
-    config = GPT2Config(
-        vocab_size=tokenizer.get_vocab_size(),
+    vocabulary, end = tokenizer.get_vocab_size(), stated_end(None, tokenizer)
+    return GPT2LMHeadModel(fresh_config(size, vocabulary, end, context, dropout))
+
+
+def fresh_config(
+    size: Size, vocabulary: int, end: int, context: int, dropout: float
+) -> "GPT2Config":
+    """The configuration of a GPT-2 of that size."""
+    from transformers import GPT2Config
+
+    return GPT2Config(
+        vocab_size=vocabulary,
         n_positions=context,
         n_embd=size.width,
         n_layer=size.layers,
@@ -225,7 +252,6 @@ def fresh_model(
         embd_pdrop=dropout,
         attn_pdrop=dropout,
     )
-    return GPT2LMHeadModel(config)
 
 
 def load_model(model: str, dropout: float, weights: str = "fp32") -> "PreTrainedModel":
@@ -238,11 +264,7 @@ def load_model(model: str, dropout: float, weights: str = "fp32") -> "PreTrained
     from transformers import AutoModelForCausalLM
 
     config, dtype = load_config(model), getattr(torch, DTYPES[weights])
-    for name in DROPOUTS:
-        if hasattr(config, name):
-            setattr(config, name, dropout)
-    if getattr(config, "activation_function", None) == "gelu_new":
-        config.activation_function = FAST_GELU
+    _adjust(config, dropout)
     folder, more = _place(model)
     with _sentences(model):
         loaded = AutoModelForCausalLM.from_pretrained(
@@ -256,6 +278,15 @@ def load_model(model: str, dropout: float, weights: str = "fp32") -> "PreTrained
     # What GGUF's tensors are turned into does not always keep to the type asked for.
     torch.nn.Module.to(loaded, dtype)
     return loaded
+
+
+def _adjust(config: "PretrainedConfig", dropout: float) -> None:
+    """Set what training wants of a configuration."""
+    for name in DROPOUTS:
+        if hasattr(config, name):
+            setattr(config, name, dropout)
+    if getattr(config, "activation_function", None) == "gelu_new":
+        config.activation_function = FAST_GELU
 
 
 def attention_dropout(config: "PretrainedConfig") -> float:

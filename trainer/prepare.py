@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FRESH_EPOCHS, PRETRAINED_EPOCHS = 10.0, 3.0
 LONG_CONTEXT, SHORTEST_CONTEXT, LONGEST_CONTEXT = 256, 32, 1024
 TOKENS_PER_STEP = 8192
+LEAST_STEPS, MOST_STEPS = 10, 200
+"""Bounds of the steps between validations, which are half an epoch apart."""
 TOKENIZER_CHARACTERS = 100_000_000
 """The most characters that a fresh tokenizer learns from."""
 
@@ -107,11 +109,14 @@ def _filled(settings: Settings, counts: Counts, *, long: bool) -> Settings:
         )
     context = settings.context or _usual_context(counts, long=long)
     context = min(context, counts.training_tokens - 1)
+    batch_size = settings.batch_size or max(1, TOKENS_PER_STEP // context)
+    an_epoch = counts.training_tokens // (batch_size * context)
     unbounded = settings.epochs is None and settings.steps is None and settings.minutes is None
     return replace(
         settings,
         context=context,
-        batch_size=settings.batch_size or max(1, TOKENS_PER_STEP // context),
+        batch_size=batch_size,
+        eval_every=settings.eval_every or min(MOST_STEPS, max(LEAST_STEPS, an_epoch // 2)),
         lr=settings.lr or models.usual_lr(settings.model, settings.lora),
         epochs=(FRESH_EPOCHS if size else PRETRAINED_EPOCHS) if unbounded else settings.epochs,
     )

@@ -57,6 +57,12 @@ class Session:
         assert self.settings.lr is not None  # noqa: S101 - filled in by prepare
         return self.settings.lr
 
+    @property
+    def eval_every(self) -> int:
+        """Steps between validations."""
+        assert self.settings.eval_every is not None  # noqa: S101 - filled in by prepare
+        return self.settings.eval_every
+
 
 def open_session(
     settings: Settings, run: Run, say: Callable[[str], None], team: Processes
@@ -94,7 +100,7 @@ def open_session(
         micro_batch=min(settings.micro_batch or training.batch, -(-training.batch // team.count)),
         say=say,
         device=team.device,
-        low_precision=_low_precision(team.device),
+        low_precision=low_precision(team.device),
         plain_head=plain_head,
         forward=_forward(model, training.length, team.device, settings, plain_head=plain_head),
     )
@@ -150,7 +156,7 @@ def _budget(settings: Settings, steps_per_epoch: int) -> Budget:
     return Budget(steps=settings.steps, minutes=settings.minutes)
 
 
-def _low_precision(device: torch.device) -> bool:
+def low_precision(device: torch.device) -> bool:
     """Whether this hardware multiplies bfloat16 faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()

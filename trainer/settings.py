@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from backends import UserError
+from backends.durable import durable_file
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Settings:
     weight_decay: float = 0.1
     dropout: float = 0.0
     val_fraction: float = 0.05
-    eval_every: int = 200
+    eval_every: int | None = None
     sample_every: int = 500
-    patience: int | None = None
-    """Validations without a lower loss after which training ends; `None` never ends it early."""
+    patience: int = 5
+    """Validations without a lower loss after which training ends; 0 never ends it early."""
     compile: bool = False
     optimizer: str | None = None
     """`adamw`, `adamw8bit` or `muon`."""
@@ -101,7 +102,7 @@ BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("val_fraction", 0.001, 0.5),
     ("min_length", 0, 1_000_000),
     ("max_length", 1, 1_000_000_000),
-    ("patience", 1, 1_000_000),
+    ("patience", 0, 1_000_000),
     ("eval_every", 1, 1_000_000),
     ("sample_every", 1, 1_000_000),
 )
@@ -117,6 +118,12 @@ def write_settings(settings: Settings, path: Path) -> None:
         if value is not None
     )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def rewrite_settings(settings: Settings, path: Path) -> None:
+    """The same in the place of what was written before, whole or not at all."""
+    with durable_file(path) as new:
+        write_settings(settings, new)
 
 
 def read_settings(path: Path) -> Settings:

@@ -11,22 +11,26 @@ put back at the end; so a run can be trained after another, and both written wit
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 import transformers
 
+from backends import UserError
 from trainer import full_disk, out_of_memory
 from trainer.about import write_about
 from trainer.checkpoint import State
 from trainer.interrupt import stop_requests
 from trainer.loop import train
+from trainer.lr_finder import find_rate
+from trainer.planning import plan_run
 from trainer.prepare import prepare
 from trainer.processes import Processes, rank, together
 from trainer.progress import Progress
 from trainer.record import Record, forget_after
 from trainer.runs import Run
 from trainer.session import open_session
-from trainer.settings import Settings
+from trainer.settings import Settings, rewrite_settings
 
 
 def finetune(
@@ -36,6 +40,8 @@ def finetune(
     resume: bool = False,
     threads: int | None = None,
     command_line: Sequence[str] = (),
+    memory_gb: float | None = None,
+    find_lr: bool = False,
 ) -> State:
     """Train `run`, which the caller has locked, anew unless it is resumed; gives where it stands.
 
@@ -51,7 +57,16 @@ def finetune(
     ):
         if not resume:
             settings = prepare(settings, run, progress)
+            settings = plan_run(settings, run, memory_gb, progress.say)
+            rewrite_settings(settings, run.config)
         team.agreed((settings, run))
+        if find_lr and not resume:
+            if team.count > 1:
+                raise UserError("--find-lr works in one process: find --lr before torchrun.")
+            trial = open_session(settings, run, lambda _: None, team)
+            settings = replace(settings, lr=find_rate(trial, progress.say))
+            del trial
+            rewrite_settings(settings, run.config)
         session = open_session(settings, run, progress.say, team)
         forget_after(run, session.state.step)
         write_about(run, settings, session.state, command_line)
