@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from backends import UserError
 
-COMMANDS = ("finetune", "runs", "export", "generate", "originality", "evaluate")
+COMMANDS = ("finetune", "runs", "export", "generate", "generate-many", "originality", "evaluate")
 """Modules here with a command each; they import torch and the like only when one runs."""
 
 
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
-        importlib.import_module(f"trainer.{name}").add_parser(subparsers)
+        importlib.import_module(f"trainer.{name.replace('-', '_')}").add_parser(subparsers)
     arguments = parser.parse_args(words)
     arguments.command_line = words
     # A supervisor's SIGTERM cleans up as Ctrl-C does.

@@ -117,8 +117,9 @@ def run_generate(arguments: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         to = arguments.to_file and stack.enter_context(durable_file(arguments.to_file))
         out = stack.enter_context(to.open("w", encoding="utf-8")) if to else sys.stdout
-        show = as_json if arguments.json else delimited if to or arguments.n > 1 else as_line
-        bar = stack.enter_context(_progress(hidden=to is None and sys.stdout.isatty()))
+        apart = to is not None or arguments.n > 1
+        show = as_json if arguments.json else as_delimited if apart else as_line
+        bar = stack.enter_context(progress_bar(hidden=to is None and sys.stdout.isatty()))
         asyncio.run(_write(model, prompt, arguments.n, bar, lambda text: _put(out, show(text))))
 
 
@@ -131,7 +132,7 @@ def model_asked(arguments: argparse.Namespace) -> Path:
 def write_many(model: Path, prompt: Prompt, n: int) -> list[Written]:
     """Return n texts, with progress on stderr. Raises `UserError` where the model cannot."""
     written: list[Written] = []
-    with _progress(hidden=False) as bar:
+    with progress_bar(hidden=False) as bar:
         asyncio.run(_write(model, prompt, n, bar, written.append))
     return written
 
@@ -220,9 +221,14 @@ def as_json(text: Written) -> str:
     return json.dumps(asdict(text), ensure_ascii=False) + "\n"
 
 
-def delimited(text: Written) -> str:
+def delimited(text: str) -> str:
     """Return a text as gpt-2-simple writes it to a file."""
-    return f"{text.text}\n{DELIMITER}"
+    return f"{text}\n{DELIMITER}"
+
+
+def as_delimited(text: Written) -> str:
+    """Return a text that others follow."""
+    return delimited(text.text)
 
 
 def as_line(text: Written) -> str:
@@ -243,7 +249,7 @@ async def _write(
         await backend.aclose()
 
 
-def _progress(*, hidden: bool) -> Progress:
+def progress_bar(*, hidden: bool) -> Progress:
     """Return a bar on stderr; hidden where texts would run through it on the same screen."""
     return Progress(
         "{task.description}",

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from backends import UserError
-from trainer.generate import Written, as_json, delimited
+from trainer.generate import Written, as_delimited, as_json
 from trainer.written import read_written
 
 TEXTS = ["What would you do?", "one\ntwo {", "naïve ☕"]
 
 
-@pytest.mark.parametrize("form", [as_json, delimited])
+@pytest.mark.parametrize("form", [as_json, as_delimited])
 def test_what_generate_writes_is_read_again(form, tmp_path: Path):
     file = tmp_path / "written"
     file.write_text("".join(form(Written(text, 1, "stop", 3)) for text in TEXTS))
