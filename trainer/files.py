@@ -82,7 +82,7 @@ def gather(settings: Settings) -> tuple[list[Part], Counter[str]]:
 def _refuse_unused(settings: Settings, formats: set[str]) -> None:
     """Refuse an option that none of the formats knows, rather than pass over it."""
     for name, useful in registry.ONLY_FOR.items():
-        if getattr(settings, name) not in (None, "") and formats and not formats & useful:
+        if getattr(settings, name) not in (None, "", []) and formats and not formats & useful:
             raise UserError(
                 f"--{name.replace('_', '-')} does nothing for data that is read as "
                 f"{', '.join(sorted(formats))}: leave it out, or say --format, which may be "

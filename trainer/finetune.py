@@ -15,7 +15,7 @@ from trainer.locks import run_lock
 from trainer.processes import rank, restarted
 from trainer.readers.registry import READERS
 from trainer.runs import Run, find_run
-from trainer.settings import OPTIMIZERS, WEIGHTS, Settings, read_settings
+from trainer.settings import CHATS, LINKS, OPTIMIZERS, WEIGHTS, Settings, read_settings
 
 EXAMPLE = """\
 examples:
@@ -183,6 +183,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--resume", action="store_true", help="go on with a run that was stopped")
     _add_training(parser)
     _add_data(parser)
+    _add_chats(parser)
     add("--threads", type=_threads, metavar="N", help="CPU threads")
     add("--runs-dir", type=Path, default=Path("runs"), help="where runs lie (runs)")
     add("--models-dir", type=Path, default=Path("models"), help="where models lie (models)")
@@ -260,3 +261,17 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     add("--source", help="where the data comes from, for the model's card")
     add("--licence", help="the data's licence, for the model's card")
     add("--consent", metavar="TEXT", help="who agreed that it is used, for the model's card")
+
+
+def _add_chats(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--chat", choices=CHATS, help="what chat logs become (conversation)")
+    add("--person", metavar="NAME", help="take one person's messages from a chat, each a text")
+    add("--gap", type=float, metavar="M", help="minutes of silence that end a conversation (30)")
+    add("--keep-bots", action="store_true", default=None, help="keep what bots said in a chat")
+    add("--links", choices=LINKS, help="what becomes of links in a chat (drop)")
+    add("--leave-out", action="append", metavar="NAME", help="leave a person out of a chat, by "
+        "name or id; may be given several times")  # fmt: skip
+    add("--opt-out", metavar="FILE", help="leave out those in a list of `python -m bot optouts`")
+    add("--subreddit", metavar="NAME", help="the one to take from a Reddit dump")
+    add("--top", type=int, metavar="N", help="texts of a Reddit dump to keep, by score")

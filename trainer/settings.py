@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from backends import UserError
@@ -29,6 +29,22 @@ class Settings:
     max_length: int | None = None
     """Characters of the longest text that is kept."""
     keep_duplicates: bool = False
+    chat: str | None = None
+    """What chat logs become: texts of one `person`, or each `conversation` a text."""
+    person: str = ""
+    """Name or id of the one whose messages are the texts."""
+    gap: float | None = None
+    """Minutes of silence that end a conversation."""
+    keep_bots: bool | None = None
+    links: str | None = None
+    """`drop`, `keep`, or `word` for a word in their place."""
+    leave_out: list[str] = field(default_factory=list)
+    """Names or ids of people whose messages are not read."""
+    opt_out: str = ""
+    """Path of the list of people who told the bot that they want to be left out."""
+    subreddit: str = ""
+    top: int | None = None
+    """Texts of a Reddit dump that are kept, by score."""
     epochs: float | None = None
     steps: int | None = None
     minutes: float | None = None
@@ -66,6 +82,10 @@ class Settings:
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.epochs, self.steps, self.minutes)) > 1:
             raise UserError("Give one of --epochs, --steps and --minutes, not several.")
+        if (self.chat == "person") > bool(self.person):
+            raise UserError("--chat person needs --person NAME.")
+        if self.chat == "conversation" and self.person:
+            raise UserError("--person goes with --chat person, not with --chat conversation.")
         for name, known in CHOICES.items():
             if (value := getattr(self, name)) not in (None, *known):
                 raise UserError(f"--{name} is one of {', '.join(known)}, not {value!r}.")
@@ -84,7 +104,8 @@ class Settings:
 
 
 OPTIMIZERS, WEIGHTS = ("adamw", "adamw8bit", "muon"), ("fp32", "bf16")
-CHOICES = {"optimizer": OPTIMIZERS, "weights": WEIGHTS}
+CHATS, LINKS = ("conversation", "person"), ("drop", "keep", "word")
+CHOICES = {"optimizer": OPTIMIZERS, "weights": WEIGHTS, "chat": CHATS, "links": LINKS}
 """The words that a setting can be."""
 BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("epochs", 0.001, 10_000),
@@ -102,6 +123,8 @@ BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("val_fraction", 0.001, 0.5),
     ("min_length", 0, 1_000_000),
     ("max_length", 1, 1_000_000_000),
+    ("gap", 0.1, 1_000_000),
+    ("top", 1, 10_000_000),
     ("patience", 0, 1_000_000),
     ("eval_every", 1, 1_000_000),
     ("sample_every", 1, 1_000_000),

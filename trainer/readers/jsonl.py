@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any, TextIO
@@ -17,6 +17,8 @@ SEEN = 100
 """Records that are looked at to find the key."""
 NAMES = {".jsonl", ".ndjson", ".json"}
 PIECE = 1 << 16
+LONGEST_OPENING = 64
+"""Characters of what an array begins with."""
 BETWEEN = re.compile(r"[ \t\r\n,]*")
 BAD = "that are no JSON"
 
@@ -26,7 +28,7 @@ def looks_like(file: DataFile) -> str:
     if file.head and file.suffix in NAMES:
         return f"named {file.suffix}"
     lines = [line for line in file.lines if line.strip()][:3]
-    if lines and all(line.lstrip().startswith("{") for line in lines) and _parse(lines[0]):
+    if lines and all(line.lstrip().startswith("{") for line in lines) and parse(lines[0]):
         return "its lines are JSON records"
     return ""
 
@@ -40,7 +42,7 @@ def notes(file: DataFile, settings: Settings) -> str:
 def read(file: DataFile, settings: Settings, dropped: Counter[str]) -> Iterator[str]:
     """Yield one text a record."""
     key = key_of(_first(file), settings.column)
-    for record in _records(file, dropped):
+    for record in records(file, dropped):
         text = value_at(record, key)
         if isinstance(text, str):
             yield text
@@ -49,10 +51,10 @@ def read(file: DataFile, settings: Settings, dropped: Counter[str]) -> Iterator[
 
 
 def _first(file: DataFile) -> list[Any]:
-    return list(islice(_records(file, Counter()), SEEN))
+    return list(islice(records(file, Counter()), SEEN))
 
 
-def _records(file: DataFile, dropped: Counter[str]) -> Iterator[Any]:
+def records(file: DataFile, dropped: Counter[str]) -> Iterator[Any]:
     """All records. Lines that are no JSON are counted; raises `UserError` where all are."""
     with file.text() as characters:
         if file.head.lstrip("\ufeff \t\r\n").startswith("["):
@@ -66,7 +68,7 @@ def _of_lines(lines: Iterable[str], file: DataFile, dropped: Counter[str]) -> It
     for line in lines:
         if not line.strip():
             continue
-        record = _parse(line)
+        record = parse(line)
         if record is None:
             dropped[BAD] += 1
             if not good and dropped[BAD] >= SEEN:
@@ -80,7 +82,7 @@ def _of_lines(lines: Iterable[str], file: DataFile, dropped: Counter[str]) -> It
         )
 
 
-def _parse(line: str) -> Any:
+def parse(line: str) -> Any:
     """The record of a line, or `None`. Too deep nesting and too long numbers are no records."""
     with suppress(ValueError, RecursionError):
         return json.loads(line.strip("\ufeff"))
@@ -88,18 +90,32 @@ def _parse(line: str) -> Any:
 
 
 def _of_array(characters: TextIO, file: DataFile) -> Iterator[Any]:
-    """The elements of one array, read piece by piece."""
-    parse = json.JSONDecoder().raw_decode
+    """The elements of a file that is one array."""
+    rest = yield from array_elements(characters, file, re.compile(r"\["), "array")
+    if rest.strip() or characters.read(PIECE).strip():
+        raise UserError(f"{file.path} goes on behind its array: write it as JSON lines.")
+
+
+def array_elements(
+    characters: TextIO, file: DataFile, opening: re.Pattern[str], what: str
+) -> Generator[Any, None, str]:
+    """The elements of the array that `opening` begins, read piece by piece; then what follows it.
+
+    Raises `UserError` where there is no array, or it is damaged or cut off.
+    """
+    decode = json.JSONDecoder().raw_decode
     buffer = characters.read(PIECE)
-    while not (place := buffer.find("[") + 1):
-        if not (buffer := characters.read(PIECE)):
-            return
+    while not (begun := opening.search(buffer)):
+        if not (piece := characters.read(PIECE)):
+            raise UserError(f"{file.path} has no {what}: give another --format.")
+        buffer = buffer[-LONGEST_OPENING:] + piece
+    place = begun.end()
     while True:
         place = _past_space(buffer, place)
         if buffer.startswith("]", place):
-            break
+            return buffer[place + 1 :]
         try:
-            record, end = parse(buffer, place)
+            record, end = decode(buffer, place)
         except ValueError:
             record, end = None, len(buffer)
         # At the end of the buffer a number may go on: an element is whole where something follows.
@@ -114,10 +130,8 @@ def _of_array(characters: TextIO, file: DataFile) -> Iterator[Any]:
                 "is no JSON: write it as JSON lines."
             )
         if not (piece := characters.read(PIECE)):
-            raise UserError(f"{file.path} ends inside its array: it is cut off or damaged.")
+            raise UserError(f"{file.path} ends inside its {what}: it is cut off or damaged.")
         buffer += piece
-    if buffer[place + 1 :].strip() or characters.read(PIECE).strip():
-        raise UserError(f"{file.path} goes on behind its array: write it as JSON lines.")
 
 
 def _past_space(text: str, place: int) -> int:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from backends import UserError
+from trainer.chats import discord_export, irc_log, reddit_dump, slack_export
+from trainer.chats.chat_reader import ChatReader
 from trainer.readers import (
     csv_rows,
     document,
@@ -40,9 +42,13 @@ LONG, DOCUMENT, SEPARATED = "text", "document", "separated"
 
 READERS: Mapping[str, Reader] = {
     "parquet": parquet_rows,
+    "slack": ChatReader(slack_export),
+    "discord": ChatReader(discord_export),
     "csv": csv_rows,
     "marked": marked,
+    "reddit": reddit_dump,
     "jsonl": jsonl,
+    "irc": ChatReader(irc_log),
     SEPARATED: separated,
     "lines": lines,
     LONG: long_text,
@@ -50,10 +56,21 @@ READERS: Mapping[str, Reader] = {
 }
 """The first that a file looks like reads it, so the particular stand before the general."""
 
+CHATS = {"slack", "discord", "irc"}
+
 ONLY_FOR: Mapping[str, set[str]] = {
     "header": {"csv"},
     "column": {"csv", "jsonl", "parquet"},
     "separator": {SEPARATED},
+    "person": CHATS,
+    "chat": CHATS,
+    "gap": CHATS,
+    "keep_bots": CHATS,
+    "links": CHATS,
+    "opt_out": {"slack", "discord"},
+    "leave_out": {*CHATS, "reddit"},
+    "subreddit": {"reddit"},
+    "top": {"reddit"},
     "min_length": {*READERS} - {LONG},
     "max_length": {*READERS} - {LONG},
 }
