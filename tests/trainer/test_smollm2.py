@@ -1,11 +1,13 @@
 """Real pretrained weights, SmolLM2-135M-Instruct, where `make demo MODEL=smollm2` fetched them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from backends.onnx_engine.decoder import Decoder
+from trainer.cli import main
 from trainer.graph import build_graph, save_graph
 from trainer.source import Source, load_source, load_tokenizer
 
@@ -57,3 +59,25 @@ def test_it_finds_likeliest_what_llama_cpp_does(source: Source, tmp_path: Path):
         tokens = np.array(source.tokenizer.encode(text).ids)
         likeliest = int(decoder.prefill(0, tokens).argmax())
         assert source.tokenizer.decode([likeliest]) == following
+
+
+def test_adapters_are_finetuned_beside_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("trainer.loop.SAMPLE_TOKENS", 4)
+    monkeypatch.chdir(tmp_path)
+    texts = (f"What would you do with {n} cats and {n + 1} dogs?" for n in range(60))
+    Path("titles.txt").write_text("\n".join(texts))
+    settings = ["--steps", "3", "--batch-size", "4", "--context", "32", "--lr", "0.001"]
+    asked = [
+        "titles.txt",
+        "--model",
+        str(FILES[0]),
+        "--run",
+        "ask",
+        "--threads",
+        "1",
+        "--no-export",
+    ]
+    assert main(["finetune", *asked, *settings, "--eval-every", "1", "--lora", "8"]) == 0
+    lines = (tmp_path / "runs/ask/metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["val_loss"] for line in lines]
+    assert losses[-1] < losses[0]
