@@ -75,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(status, Path("config.toml"))
     status.add_argument("--json", action="store_true", help="tell it as JSON, for programs")
     status.epilog = "Example: python -m bot status --config config.toml"
+    optouts = _add_command(add, "optouts", _optouts, "print who asked to be left out of training")
+    _add_config(optouts, Path("config.toml"))
+    optouts.epilog = (
+        "Example: python -m bot optouts --config config.toml > optouts.jsonl. The bot must be "
+        "stopped; the trainer reads the file with --opt-out."
+    )
     return parser
 
 
@@ -212,4 +218,13 @@ async def _status(given: argparse.Namespace) -> int:
 
     status = await ask_status(load_config(given.config).config)
     print(status.model_dump_json(indent=2) if given.json else show(status))  # noqa: T201 - the result
+    return OK
+
+
+async def _optouts(given: argparse.Namespace) -> int:
+    from bot.config_file import load_config
+    from bot.optouts import opt_out_lines
+
+    async for line in opt_out_lines(load_config(given.config).config.data_dir):
+        print(line)  # noqa: T201 - the result
     return OK

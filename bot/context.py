@@ -9,6 +9,7 @@ from bot.cooldown import Cooldowns
 from bot.metrics import Metrics
 from bot.models import ModelPool
 from bot.notices import Tell, notices, standing
+from bot.store import Store
 from bot.waiting_line import Lines, whose
 from plugins.closing import closing
 from plugins.registry import Registry
@@ -24,6 +25,7 @@ class Workshop:
     lines: Lines
     cooldowns: Cooldowns
     metrics: Metrics
+    store: Store
 
 
 @dataclass(slots=True)
@@ -44,6 +46,18 @@ class RunningCommand:
     def models(self) -> ModelPool:
         """The models that this bot can use."""
         return self.shop.models
+
+    async def is_opted_out(self) -> bool:
+        """Whether the asker is to be left out when models are made of chat logs."""
+        return await self.shop.store.is_opted_out(self.request.platform, self.request.user)
+
+    async def opt_out(self, *, out: bool) -> None:
+        """Put the asker on the opt-out list, or take them off; on the disk when this returns."""
+        asker = self.request
+        if out:
+            await self.shop.store.opt_out(asker.platform, asker.user, asker.user_name)
+        else:
+            await self.shop.store.opt_in(asker.platform, asker.user)
 
     def generate(self, prompt: Prompt, model: str | None = None) -> AsyncIterator[Chunk]:
         """Write with the channel's model (or another), through filters, after a place in the line.

@@ -60,7 +60,7 @@ def _build(config: Config, registry: Registry, store: Store) -> Core:
     models = make_pool(config, registry)
     lines = Lines(config.limits.concurrent, config.limits.waiting)
     metrics = Metrics(lines, models)
-    shop = Workshop(registry, models, lines, Cooldowns(), metrics)
+    shop = Workshop(registry, models, lines, Cooldowns(), metrics, store)
     declared = {setting.name: setting for setting in registry.settings}
     book = SettingsBook(declared, config, store, models)
     router = Router(shop, book, store, config.limits)

@@ -1,4 +1,4 @@
-"""What must survive a restart: the settings that admins made, and which events were handled.
+"""What must survive a restart: admins' settings, opt-outs, and which events were handled.
 
 SQLite in WAL with synchronous=FULL: what was acknowledged is on the disk. One process uses a
 database at a time (`bot.data_dir` sees to that), through one connection.
@@ -23,7 +23,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from backends import UserError, Value
 from plugins.vocabulary import Scope
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the tables below, kept in SQLite's `user_version`."""
 
 _REDELIVERY = timedelta(hours=2)
@@ -52,6 +52,15 @@ _claims = sa.Table(
     sa.Column("event", sa.Text, primary_key=True),
     sa.Column("claimed_at", sa.DateTime, nullable=False, index=True, comment="UTC"),
 )
+
+_optouts = sa.Table(
+    "optouts",
+    _tables,
+    sa.Column("platform", sa.Text, primary_key=True),
+    sa.Column("user", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+)
+"""Since schema 2; `create_all` adds it to a database of schema 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,32 @@ class Store:
                 _settings.c.key == key,
             )
         )
+
+    async def opt_out(self, platform: str, user: str, name: str) -> None:
+        """Note that a user is to be left out of training; on the disk when this returns."""
+        row = {"platform": platform, "user": user, "name": name}
+        await self._transaction(
+            insert(_optouts)
+            .values(row)
+            .on_conflict_do_update(index_elements=list(_optouts.primary_key), set_={"name": name})
+        )
+
+    async def opt_in(self, platform: str, user: str) -> None:
+        """Forget that a user opted out, if so; on the disk when this returns."""
+        await self._transaction(
+            sa.delete(_optouts).where(_optouts.c.platform == platform, _optouts.c.user == user)
+        )
+
+    async def is_opted_out(self, platform: str, user: str) -> bool:
+        """Whether a user is to be left out of training."""
+        whose = (_optouts.c.platform == platform, _optouts.c.user == user)
+        return bool(await self._transaction(sa.select(_optouts).where(*whose)))
+
+    async def opted_out(self) -> list[tuple[str, str, str]]:
+        """Platform, user and name of all who opted out, sorted."""
+        columns = (_optouts.c.platform, _optouts.c.user, _optouts.c.name)
+        rows = await self._transaction(sa.select(*columns).order_by(*columns))
+        return [(platform, user, name) for platform, user, name in rows]
 
     async def claim(self, event_id: str) -> bool:
         """Take an event to handle it: true for the first who asks, false for every other."""

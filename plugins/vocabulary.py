@@ -152,6 +152,14 @@ class Context(Protocol):
         """All commands of the bot, in the order to show them."""
         ...
 
+    async def is_opted_out(self) -> bool:
+        """Whether the asker is to be left out when models are made of chat logs."""
+        ...
+
+    async def opt_out(self, *, out: bool) -> None:
+        """Put the asker on the opt-out list, or take them off; on the disk when this returns."""
+        ...
+
     def generate(self, prompt: Prompt, model: str | None = None) -> AsyncIterator[Chunk]:
         """Write with the channel's model (or another), through filters, after a place in the queue.
 

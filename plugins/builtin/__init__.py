@@ -6,6 +6,7 @@ MODULES = (
     "plugins.builtin.generate",
     "plugins.builtin.configure",
     "plugins.builtin.models",
+    "plugins.builtin.optout",
     "plugins.builtin.about",
 )
 """The modules to load, in this order."""
