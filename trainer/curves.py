@@ -19,6 +19,8 @@ AXES = {"step": "step", "tokens": "tokens trained on", "minutes": "minutes"}
 """What a curve can run along: a field of `Row`, and what the axis is called."""
 ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
 """What a part of an axis may stand for, times a power of ten."""
+LARGEST = 1e12
+"""Steps, tokens and losses beyond are damage, and have no place on an axis."""
 LABELS = 13
 """Columns that the terminal's losses take, left of a curve."""
 
@@ -57,7 +59,7 @@ def draw_text(curves: Sequence[Curve], axis: str, *, width: int, height: int = 1
     """
     import plotille
 
-    curves = [drawn for curve in curves if (drawn := _finite(curve)).points]
+    curves = [drawn for curve in curves if (drawn := _drawable(curve)).points]
     if not curves:
         return ""
     figure = plotille.Figure()
@@ -85,11 +87,10 @@ def draw_text(curves: Sequence[Curve], axis: str, *, width: int, height: int = 1
     return "\n".join([*lines, " " * LABELS + "   ".join(legend.split("\n")), ""])
 
 
-def _finite(curve: Curve) -> Curve:
+def _drawable(curve: Curve) -> Curve:
     """Without the points that have no place: a run that fails may measure no number."""
-    return replace(
-        curve, points=[point for point in curve.points if all(map(math.isfinite, point))]
-    )
+    placed = [point for point in curve.points if all(abs(value) <= LARGEST for value in point)]
+    return replace(curve, points=placed)
 
 
 def _end(furthest: float, parts: int) -> float:
