@@ -9,7 +9,17 @@ from collections.abc import Sequence
 
 from backends import UserError
 
-COMMANDS = ("finetune", "runs", "export", "generate", "generate-many", "originality", "evaluate")
+COMMANDS = (
+    "finetune",
+    "runs",
+    "export",
+    "generate",
+    "generate-many",
+    "originality",
+    "evaluate",
+    "pack",
+    "unpack",
+)
 """Modules here with a command each; they import torch and the like only when one runs."""
 
 
