@@ -8,7 +8,10 @@ from trainer.chats.message import Message
 from trainer.chats.people import LeftOut
 from trainer.settings import Settings
 
-LINKS = re.compile(r"\b(?:https?://|www\.)[^\s<>]*[^\s<>.,;:!?)\]'\"]", re.IGNORECASE)
+LINKS = re.compile(
+    r"<(?:https?://|www\.)[^\s<>]*>|\b(?:https?://|www\.)[^\s<>]*[^\s<>.,;:!?)\]'\"]", re.IGNORECASE
+)
+"""Also in the angle brackets with which Discord shows a link without a preview."""
 GAP = 30.0
 """Minutes of silence that end a conversation, unless `--gap` says otherwise."""
 MOST_LINES = 40

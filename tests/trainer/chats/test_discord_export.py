@@ -50,6 +50,11 @@ def test_raw_mentions_become_names(tmp_path: Path):
     assert read(path, person="ada") == ["hi @Bob and @someone"]
 
 
+def test_a_link_goes_with_the_brackets_around_it(tmp_path: Path):
+    path = discord(tmp_path / "a.json", said(ADA, "see <https://x.org/a> there"))
+    assert read(path, person="ada") == ["see there"]
+
+
 def test_odd_entries_among_messages_are_counted(tmp_path: Path):
     path = discord(tmp_path / "a.json", 5, {"author": "x"}, None, said(ADA, "whole"))
     dropped: Counter[str] = Counter()
