@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from trainer import attention, lora, models, probe
 
@@ -143,6 +143,11 @@ def _kept(
             probe.body_of(model)(
                 ids, attention_mask=masking(positions), position_ids=positions, use_cache=False
             )
+        except DataDependentOutputException:  # its forward pass looks at numbers, as OPT's does
+            # Korthikanti et al. 2022: 34 bytes a token, layer and channel with 16 bits.
+            config = model.config
+            each = (34 if low_precision else 68) * config.hidden_size * config.num_hidden_layers
+            return rows * context * each
         except TypeError:
             probe.body_of(model)(ids, use_cache=False)
     return sum(kept.values())
