@@ -5,7 +5,7 @@ import hashlib
 import sys
 import tarfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from backends import UserError
 from backends.durable import durable_directory
@@ -17,6 +17,21 @@ from trainer.runs import RUNS_DIR, Run
 BLOCK = 1024 * 1024
 WINDOW = 128 * 1024 * 1024
 """The most memory, in bytes, that a packed file may ask of the decompressor."""
+
+HEADER_BYTES = 64 * 1024
+"""The longest extended header that is read; `tarfile` reads each whole into memory."""
+
+
+class ShortHeader(tarfile.TarInfo):
+    """A member's header, refused where it announces a huge extended header."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """As in `tarfile`; raises `UserError`."""
+        info = super().frombuf(buf, encoding, errors)
+        if info.type not in tarfile.REGULAR_TYPES and info.size > HEADER_BYTES:
+            raise UserError(f"The packed run is refused: {info.name!r} has a huge header.")
+        return info
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,7 +62,7 @@ def unpack(file: Path, root: Path, name: str | None, max_bytes: int) -> Run:
         with (
             file.open("rb") as raw,
             ZstdDecompressor(max_window_size=WINDOW).stream_reader(raw) as unpacked,
-            tarfile.open(fileobj=unpacked, mode="r|") as tar,
+            tarfile.open(fileobj=unpacked, mode="r|", tarinfo=ShortHeader) as tar,
         ):
             return _unpack(tar, root, name, max_bytes)
     except OSError as exc:

@@ -61,6 +61,16 @@ def test_only_plain_files_are_taken(kind: bytes, tmp_path: Path):
     assert not list(tmp_path.glob("runs/*"))
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_huge_extended_header_is_not_read_into_memory(kind: bytes, tmp_path: Path):
+    info = member("x", 8 * 10**9)
+    info.type = kind
+    file = archive(tmp_path / "f", {"config.toml": b""}, info)
+    with pytest.raises(UserError, match="huge header"):
+        unpack(file, tmp_path / "runs", None, ROOM)
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_more_than_is_allowed_and_names_that_exist_are_refused(tmp_path: Path):
     file = archive(tmp_path / "f", {"config.toml": b"x" * 100})
     with pytest.raises(UserError, match="--max-gb"):
