@@ -4,12 +4,14 @@ import argparse
 import io
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 from backends import UserError
 from backends.durable import durable_file
 from trainer.locks import run_lock
 from trainer.packed import MANIFEST, check_path, entry, member, write_manifest
+from trainer.remote import is_url, upload
 from trainer.runs import RUNS_DIR, Run, find_run
 
 LEVEL = 3
@@ -21,7 +23,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("pack", help="write a run into one file", description=__doc__)
     parser.add_argument("--run", dest="name", required=True, metavar="NAME", help="the run")
     parser.add_argument(
-        "--to", type=Path, required=True, metavar="PATH", help="a new file, or a folder for it"
+        "--to",
+        required=True,
+        metavar="PLACE",
+        help="a new file, or a folder for it; or a URL of a new file that fsspec knows",
     )
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help=RUNS_DIR)
     parser.set_defaults(run=run_pack)
@@ -30,11 +35,24 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run_pack(arguments: argparse.Namespace) -> None:
     """Run the command. Raises `UserError` where the run is in use or the target is taken."""
     run = find_run(arguments.runs_dir, arguments.name)
-    to: Path = arguments.to
-    target = to / f"{run.name}.tar.zst" if to.is_dir() else to
     with run_lock(run):
-        pack(run, target)
-    sys.stderr.write(f"Packed {run.path} into {target}, {target.stat().st_size / 1e6:,.1f} MB.\n")
+        if is_url(arguments.to):
+            place, size = arguments.to, _pack_to_url(run, arguments.to)
+        else:
+            to = Path(arguments.to)
+            place = to / f"{run.name}.tar.zst" if to.is_dir() else to
+            pack(run, place)
+            size = place.stat().st_size
+    sys.stderr.write(f"Packed {run.path} into {place}, {size / 1e6:,.1f} MB.\n")
+
+
+def _pack_to_url(run: Run, url: str) -> int:
+    """Pack here, then copy it there; returns its bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "packed"
+        pack(run, file)
+        upload(file, url)
+        return file.stat().st_size
 
 
 def pack(run: Run, target: Path) -> None:

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import IO, Self
 
@@ -12,6 +13,7 @@ from backends.durable import durable_directory
 from backends.model_directory import check_name
 from trainer.locks import run_lock
 from trainer.packed import MANIFEST, MANIFEST_BYTES, Entry, read_manifest
+from trainer.remote import download, is_url
 from trainer.runs import RUNS_DIR, Run
 
 BLOCK = 1024 * 1024
@@ -39,7 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "unpack", help="make a run of a packed file", description=__doc__
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="what `pack` wrote")
+    parser.add_argument("file", metavar="FILE", help="what `pack` wrote, or its URL")
     parser.add_argument("--run", dest="name", metavar="NEWNAME", help="the run's name (its own)")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help=RUNS_DIR)
     parser.add_argument(
@@ -50,7 +52,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_unpack(arguments: argparse.Namespace) -> None:
     """Run the command. Raises `UserError` where the file is refused; nothing is left then."""
-    run = unpack(arguments.file, arguments.runs_dir, arguments.name, int(arguments.max_gb * 1e9))
+    most = int(arguments.max_gb * 1e9)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(arguments.file)
+        if is_url(arguments.file):
+            file = Path(folder) / "packed"
+            download(arguments.file, file)
+        run = unpack(file, arguments.runs_dir, arguments.name, most)
     sys.stderr.write(f"Unpacked {arguments.file} into {run.path}.\n")
 
 

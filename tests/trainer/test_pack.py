@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from tests.trainer.runs_on_disk import make_run
@@ -42,3 +43,28 @@ def test_a_run_in_use_and_a_run_with_links_are_refused(
     assert pack(tmp_path / "runs", tmp_path) == 1
     assert "is a link" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.zst"))
+
+
+def test_a_run_goes_to_a_url_and_comes_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = make_run(tmp_path / "runs", "a")
+    shelf = fsspec.filesystem("memory")
+    url, runs = "memory://shelf/a.tar.zst", ["--runs-dir", str(tmp_path / "runs")]
+    try:
+        assert main(["pack", "--run", "a", "--to", url, *runs]) == 0
+        assert main(["pack", "--run", "a", "--to", url, *runs]) == 1
+        assert "is there already" in capsys.readouterr().err
+        assert shelf.ls("/shelf", detail=False) == ["/shelf/a.tar.zst"]
+        assert main(["unpack", url, "--run", "b", *runs]) == 0
+    finally:
+        shelf.rm("/shelf", recursive=True)
+    assert run.path.with_name("b").joinpath("config.toml").read_bytes() == run.config.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"), [("memory://none.tar.zst", "nothing at"), ("nosuch://a", "cannot be used")]
+)
+def test_a_url_where_nothing_is_and_one_that_nobody_knows_are_sentences(
+    url: str, said: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["unpack", url]) == 1
+    assert said in capsys.readouterr().err
