@@ -115,8 +115,11 @@ def load_checkpoint(path: Path, optimizers: list[Optimizer]) -> State:
 
 
 def read_state(path: Path) -> State:
-    """Where the run stood when the checkpoint `path` was written."""
-    return State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+    """Where the run stood when the checkpoint `path` was written; raises `UserError`."""
+    try:
+        return State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as exc:
+        raise UserError(f"{path} is no checkpoint of this version of the trainer: {exc}.") from exc
 
 
 def _sha256(path: Path) -> str:

@@ -5,7 +5,14 @@ import torch
 
 from backends import UserError
 from tests.models import tiny_tokenizer
-from trainer.checkpoint import State, load_checkpoint, newest, save_checkpoint, verify_checkpoint
+from trainer.checkpoint import (
+    State,
+    load_checkpoint,
+    newest,
+    read_state,
+    save_checkpoint,
+    verify_checkpoint,
+)
 from trainer.models import Size, fresh_model, load_model
 from trainer.optimizers import build_optimizers
 from trainer.runs import Run
@@ -70,3 +77,11 @@ def test_where_the_last_is_damaged_the_best_is_used_and_it_is_said(tmp_path: Pat
     (run.last / "state.json").write_text("{")
     assert newest(run, said.append) == run.best
     assert "damaged" in said[0]
+
+
+@pytest.mark.parametrize("content", ['{"stepp": 3}', "[1]", "no json"])
+def test_a_state_of_another_version_is_a_sentence(tmp_path: Path, content: str):
+    write(tmp_path / "last")
+    (tmp_path / "last" / "state.json").write_text(content)
+    with pytest.raises(UserError, match="no checkpoint of this version"):
+        read_state(tmp_path / "last")
