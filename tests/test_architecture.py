@@ -27,7 +27,7 @@ ONLY_IN = {
     "onnxruntime": ("backends/onnx_engine",),
     "torch": ("trainer", "backends/hugging_face"),
     "transformers": ("trainer", "backends/hugging_face"),
-    "optimum": ("backends/hugging_face",),
+    "optimum": ("backends/hugging_face", "trainer/formats.py"),
     "onnx": ("trainer",),
     "gguf": ("trainer",),
     "peft": ("trainer",),

@@ -29,6 +29,12 @@ example:
   python -m trainer export --model path/to/gpt2 --to models/gpt2 --data held-out.txt
   python -m trainer export --model SmolLM2-135M.gguf --to models/smollm2 --data held-out.txt
 """
+FOREIGN = ("hf", "optimum")
+OUR_OPTIONS = (
+    *("precision", "perplexity_tolerance", "parity_tolerance"),
+    *("data", "context", "short_texts", "originality_index"),
+)
+"""Options that mean nothing to another format."""
 MOST_CHARACTERS = 1_000_000
 """Of a held-out text this much is read: more would not be measured."""
 PARITY_TOLERANCE = 1e-3
@@ -165,6 +171,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--to", type=Path, required=True, help="where to write: models/NAME")
     parser.add_argument(
+        "--format",
+        choices=("onnx", *FOREIGN),
+        default="onnx",
+        help="onnx (the default) is for the bot's own engine; hf is a clean Hugging Face "
+        "directory; optimum is for ONNX Runtime in other programs",
+    )
+    parser.add_argument(
         "--precision",
         choices=("auto", *PRECISIONS),
         default="auto",
@@ -209,6 +222,9 @@ def run_export(arguments: argparse.Namespace) -> None:
     """Run `python -m trainer export`. Raises `UserError`."""
     from trainer.source import load_tokenizer
 
+    if arguments.format != "onnx":
+        _export_foreign(arguments)
+        return
     if arguments.originality_index and not arguments.run_name:
         raise UserError("--originality-index needs --run: only a run has its training texts.")
     more: dict[str, Any] = {
@@ -230,6 +246,24 @@ def run_export(arguments: argparse.Namespace) -> None:
         short = arguments.short_texts
         card = export_model(arguments.model, arguments.to, prepend_end_token=short, **more)
     sys.stdout.write(table(card, arguments.to, arguments.perplexity_tolerance))
+
+
+def _export_foreign(arguments: argparse.Namespace) -> None:
+    """Write a format that is not ours, of which nothing is measured."""
+    from trainer.formats import export_hf, export_optimum
+
+    meant = {"--" + name.replace("_", "-"): getattr(arguments, name) for name in OUR_OPTIONS}
+    usual = {"--precision": "auto", "--perplexity-tolerance": PERPLEXITY_TOLERANCE,
+             "--parity-tolerance": PARITY_TOLERANCE}  # fmt: skip
+    given = [flag for flag, value in meant.items() if value and value != usual.get(flag)]
+    if given:
+        raise UserError(f"{given[0]} is for --format onnx alone.")
+    checkpoint = arguments.model or find_run(arguments.runs_dir, arguments.run_name).best
+    if not (checkpoint / "config.json").is_file():
+        raise UserError(f"{checkpoint} is no Hugging Face directory: it has no config.json.")
+    export = export_hf if arguments.format == "hf" else export_optimum
+    files = export(checkpoint, arguments.to)
+    sys.stdout.write(f"{arguments.to}: {', '.join(files)}\n")
 
 
 def _share(text: str) -> float:
