@@ -61,7 +61,7 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch, rows: int, error: Exception
 
 
 def test_a_step_in_parts_learns_the_same(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(session, "_low_precision", lambda _: False)
+    monkeypatch.setattr(session, "low_precision", lambda _: False)
     for size in ("8", "3", "1"):
         assert finetune(f"by-{size}", "--micro-batch", size) == 0
     for run in ("by-3", "by-1"):
