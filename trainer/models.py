@@ -66,7 +66,8 @@ PUBLISHED = {
     "774M": Size(layers=36, heads=20, width=1280, vocabulary=50257, lr=1e-4),
     "1558M": Size(layers=48, heads=25, width=1600, vocabulary=50257, lr=1e-4),
 }
-"""OpenAI's sizes, for plans; their context is 1,024."""
+"""OpenAI's sizes, for plans."""
+PUBLISHED_CONTEXT = 1024
 PRETRAINED_LR, LORA_LR = 1e-4, 1e-3
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 """What `--weights` stands for."""
@@ -84,9 +85,9 @@ def fresh_size(model: str) -> Size | None:
 
 def config_to_plan(model: str, vocabulary: int, context: int, dropout: float) -> "PretrainedConfig":
     """The configuration of a fresh or pretrained model; of OpenAI's sizes without the hub."""
-    size = PUBLISHED.get(model) or fresh_size(model)
-    if size:
-        vocabulary = size.vocabulary if model in PUBLISHED else vocabulary
+    if published := PUBLISHED.get(model):
+        return fresh_config(published, published.vocabulary, 0, PUBLISHED_CONTEXT, dropout)
+    if size := fresh_size(model):
         return fresh_config(size, vocabulary, 0, context, dropout)
     config = load_config(model)
     _adjust(config, dropout)

@@ -37,7 +37,7 @@ def plan_run(
         say(line)
     if not plan.fits:
         raise UserError(
-            f"It needs {_gb(plan.memory.peak)} and does not fit: take a smaller --model or "
+            f"It needs {_bytes(plan.memory.peak)} and does not fit: take a smaller --model or "
             "--context, or --lora. --memory-gb gives the trainer more room than it found."
         )
     chosen = plan.technique
@@ -92,7 +92,7 @@ def _plan(settings: Settings, run: Run, memory_gb: float | None) -> Plan:
     on_gpu = memory_gb is not None or torch.cuda.is_available()
     low = memory_gb is not None or low_precision(_device())
     vocabulary = Tokenizer.from_file(str(run.tokenizer)).get_vocab_size()
-    config = models.config_to_plan(settings.model, vocabulary, 1024, settings.dropout)
+    config = models.config_to_plan(settings.model, vocabulary, settings.context, settings.dropout)
     context = min(settings.context, models.context_of(config))
 
     @lru_cache
@@ -150,11 +150,11 @@ def _free() -> int:
 def _lines(plan: Plan, settings: Settings, run: Run, memory_gb: float | None) -> list[str]:
     shape, memory = plan.shape, plan.memory
     available = memory_gb * 1e9 if memory_gb else _free()
-    parts = ", ".join(f"{name} {_gb(size)}" for name, size in memory.parts.items())
+    parts = ", ".join(f"{name} {_bytes(size)}" for name, size in memory.parts.items())
     learnt = f", {shape.learnt:,} of them learn" if shape.learnt < shape.parameters else ""
     return [
         f"Plan: {shape.parameters:,} parameters{learnt}; {plan.technique}.",
-        f"  memory  {parts}; at most {_gb(memory.peak)} at one time, of {_gb(available)}",
+        f"  memory  {parts}; at most {_bytes(memory.peak)} at one time, of {_bytes(available)}",
         f"  batch   {settings.batch_size:,} windows of {settings.context:,} tokens a step, "
         f"{plan.micro_batch:,} at a time",
         f"  work    {_work(plan, settings, run, here=memory_gb is None)}",
@@ -192,5 +192,5 @@ def _product_speed(width: int = 1024) -> float:
     return 2 * width**3 / best
 
 
-def _gb(size: float) -> str:
-    return f"{size / 1e9:.2f} GB"
+def _bytes(size: float) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"

@@ -149,3 +149,11 @@ def test_a_gguf_file_loads_as_what_it_was_made_from(tmp_path: Path, dtype: str):
     tokenizer = models.load_tokenizer(str(file))
     assert tokenizer.encode("What is it?").ids == tiny_tokenizer().encode("What is it?").ids
     assert models.end_token(tokenizer, str(file)) == 0
+
+
+def test_what_is_planned_is_the_model_that_is_trained():
+    tokenizer = tiny_tokenizer()
+    config = models.config_to_plan("fresh:tiny", tokenizer.get_vocab_size(), 64, 0.1)
+    made = models.fresh_model(models.SIZES["tiny"], tokenizer, 64, 0.1).config
+    for key in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "resid_pdrop"):
+        assert getattr(config, key) == getattr(made, key)
