@@ -17,6 +17,7 @@ COMMANDS = (
     "generate-many",
     "originality",
     "evaluate",
+    "push",
     "pack",
     "unpack",
 )
