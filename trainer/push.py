@@ -91,9 +91,11 @@ def _sentences(name: str) -> Iterator[None]:
         if status == 403:
             raise UserError(f"The hub's token may not write to {name}.") from exc
         raise UserError(f"The hub refused {name} ({status}): {_first_line(exc)}") from exc
+    except OSError as exc:
+        raise UserError("The hub cannot be reached: check the network, and HF_ENDPOINT.") from exc
     # Which library it speaks HTTP with, and so what that raises, depends on the client's version.
     except Exception as exc:
-        raise UserError(f"The hub cannot be reached or used now: {_first_line(exc)}") from exc
+        raise UserError(f"The hub cannot be used now: {_first_line(exc)}") from exc
 
 
 def _first_line(error: Exception) -> str:
