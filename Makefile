@@ -26,8 +26,9 @@ format: $(VENV)/full ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/full ## measure what docs/benchmarks.md reports (12 minutes)
+bench: $(VENV)/full ## measure what docs/benchmarks.md reports (15 minutes)
 	$(BIN)/python -m bench engine
+	$(BIN)/python -m bench trainer
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
