@@ -5,6 +5,7 @@ from itertools import islice
 
 from backends import UserError
 from trainer import models
+from trainer.chats.writers import Writers
 from trainer.encode import Counts
 from trainer.files import Part, told
 from trainer.readers import registry
@@ -33,11 +34,26 @@ def show(texts: Texts, say: Say) -> None:
         say(f"Not read: {told(texts.skipped)}.")
     records = list(islice(texts, 3))
     if not records:
-        why = told(texts.dropped) or "there is none"
-        raise UserError(f"{texts.parts[0].path} holds no texts: {why}.")
+        raise UserError(_nothing(texts))
     for text in records:
         shown = text if len(text) <= SHOWN else text[:SHOWN] + " …"
         say("  | " + shown.strip().replace("\n", "\n    "))
+
+
+def _nothing(texts: Texts) -> str:
+    """Why all files together, which were read to their ends, hold no text."""
+    more = len(texts.parts) - 1
+    others = f" and {more:,} more {'files' if more > 1 else 'file'}" if more else ""
+    where, why = f"{texts.parts[0].path}{others}", told(texts.dropped)
+    if person := texts.settings.person:
+        writers = Writers(texts.of_people())
+        if person not in writers:
+            counts = f" ({why})" if why else ""
+            return (
+                f"There is no message of {person!r} to learn from in {where}{counts}. "
+                f"{writers.instead_of(person)}"
+            )
+    return f"{where} {'hold' if more else 'holds'} no texts: {why or 'there is none'}."
 
 
 def _description(part: Part, settings: Settings) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends import UserError
+from trainer.chats.chat_reader import ChatReader
+from trainer.chats.message import Message
 from trainer.duplicates import KEPT, NEAR
 from trainer.files import Part, gather
 from trainer.readers import registry
@@ -50,6 +52,15 @@ class Texts:
                     part.rows += 1
                     yield text
                 number += 1
+
+    def of_people(self) -> Iterator[Message]:
+        """Yield the messages of all chats among the files, without those that are left out."""
+        for part in self.parts:
+            reader = registry.READERS[part.format]
+            if isinstance(reader, ChatReader):
+                file = part.look(self.settings.encoding)
+                with file.sentences():
+                    yield from reader.messages_of_people(file, self.settings)
 
     def _is_kept(self, number: int) -> bool:
         if self.copies is None:

@@ -47,8 +47,19 @@ class ChatReader:
 
     def read(self, file: DataFile, settings: Settings, dropped: Counter[str]) -> Iterator[str]:
         """Yield texts in the style asked for."""
-        left_out = LeftOut(settings, self.chat.PLATFORM, _Again(self.chat, file))
+        left_out = self._left_out(file, settings)
         yield from styles.texts(self.chat.messages(file, dropped), left_out, settings, dropped)
+
+    def messages_of_people(self, file: DataFile, settings: Settings) -> Iterator[Message]:
+        """Yield the messages that texts are made of, or would be in another style."""
+        left_out, dropped = self._left_out(file, settings), Counter[str]()
+        messages = self.chat.messages(file, dropped)
+        yield from (
+            message for message, _ in styles.of_people(messages, left_out, settings, dropped)
+        )
+
+    def _left_out(self, file: DataFile, settings: Settings) -> LeftOut:
+        return LeftOut(settings, self.chat.PLATFORM, _Again(self.chat, file))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,17 @@ class Message:
     is_system: bool = False
     """Whether the platform wrote it: that somebody joined, say."""
 
+    @property
+    def names(self) -> set[str]:
+        """What the author may be asked for by, each as `plain` makes it: names and identifier."""
+        own = (name for identifier, name in self.aliases if identifier == self.author)
+        return {plain(name) for name in (self.author, self.name, *own)} - {""}
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: without an @, in small letters."""
+    return name.strip().lstrip("@").casefold()
+
 
 def word(record: Any, key: str) -> str:
     """The text under a key of a parsed record; `""` where there is none. Numbers count as text."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from backends import UserError
-from trainer.chats.message import Message, word
+from trainer.chats.message import Message, plain, word
 from trainer.settings import Settings
 
 NOBODY = "someone"
@@ -23,7 +23,7 @@ class LeftOut:
 
         Raises `UserError` where the opt-out list cannot be read.
         """
-        asked = {_plain(name) for name in settings.leave_out}
+        asked = {plain(name) for name in settings.leave_out}
         ids = {name for name in settings.leave_out if name}
         if settings.opt_out:
             ids |= opted_out(Path(settings.opt_out), platform)
@@ -32,15 +32,15 @@ class LeftOut:
         if asked or ids:
             for message in messages:
                 for identifier, name in _all_names(message):
-                    if identifier in ids or _plain(name) in asked:
+                    if identifier in ids or plain(name) in asked:
                         self._ids.add(identifier)
             for message in messages:
-                names |= {_plain(n) for i, n in _all_names(message) if i in self._ids}
+                names |= {plain(n) for i, n in _all_names(message) if i in self._ids}
         self._names = names - {""}
         self._pattern = _pattern(self._names)
 
     def __contains__(self, message: Message) -> bool:
-        return message.author in self._ids or _plain(message.name) in self._names
+        return message.author in self._ids or plain(message.name) in self._names
 
     def hidden(self, text: str) -> str:
         """A text in which nobody who is left out is named."""
@@ -49,10 +49,6 @@ class LeftOut:
 
 def _all_names(message: Message) -> list[tuple[str, str]]:
     return [(message.author, message.name), *message.aliases]
-
-
-def _plain(name: str) -> str:
-    return name.strip().lstrip("@").casefold()
 
 
 def _pattern(names: set[str]) -> re.Pattern[str] | None:

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from trainer.chats.message import Message
+from trainer.chats.message import Message, plain
 from trainer.chats.people import LeftOut
 from trainer.settings import Settings
 
@@ -23,14 +23,14 @@ def texts(
     messages: Iterable[Message], left_out: LeftOut, settings: Settings, dropped: Counter[str]
 ) -> Iterator[str]:
     """Yield texts in the style asked for; counts in `dropped` what is left out and why."""
-    kept = _kept(messages, left_out, settings, dropped)
+    kept = of_people(messages, left_out, settings, dropped)
     if settings.person:
         yield from _of_person(kept, settings.person, dropped)
     else:
         yield from _conversations(kept, 60 * (settings.gap or GAP), dropped)
 
 
-def _kept(
+def of_people(
     messages: Iterable[Message], left_out: LeftOut, settings: Settings, dropped: Counter[str]
 ) -> Iterator[tuple[Message, str]]:
     """Messages of people, each with its text as it is to be learned."""
@@ -57,10 +57,9 @@ def _links(text: str, what: str) -> str:
 def _of_person(
     messages: Iterable[tuple[Message, str]], person: str, dropped: Counter[str]
 ) -> Iterator[str]:
-    asked = person.strip().lstrip("@").casefold()
+    asked = plain(person)
     for message, text in messages:
-        own = {name for identifier, name in message.aliases if identifier == message.author}
-        if asked in {name.casefold() for name in (message.author, message.name, *own)}:
+        if asked in message.names:
             yield text
         else:
             dropped["by others"] += 1
