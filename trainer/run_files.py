@@ -7,15 +7,16 @@ from typing import Any
 
 from backends import UserError
 from trainer.locks import in_use
-from trainer.runs import Run
+from trainer.runs import Run, readable
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; raises `UserError` where it holds none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise UserError(f"{path} cannot be read: {exc}.") from exc
+        with readable(path):
+            found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as exc:
+        raise UserError(f"{path} is damaged: {exc}.") from exc
     if not isinstance(found, dict):
         raise UserError(f"{path} is damaged: it holds no JSON object.")
     return found
@@ -30,7 +31,7 @@ def read_objects(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
     try:
-        with path.open(encoding="utf-8") as file:
+        with readable(path), path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 if not line.endswith("\n"):
                     return
@@ -38,7 +39,7 @@ def read_objects(path: Path) -> Iterator[dict[str, Any]]:
                 if not isinstance(found, dict):
                     raise UserError(f"{path} is damaged: line {number} holds no JSON object.")
                 yield found
-    except (OSError, ValueError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise UserError(f"{path} is damaged: {exc}.") from exc
 
 
@@ -57,6 +58,8 @@ def read_last_state(run: Run) -> dict[str, Any]:
     for name in ("train_loss", "best_val_loss"):
         if not isinstance(state.get(name), int | float | None):
             raise UserError(f"{path} is damaged: its {name!r} is no number.")
+    if not isinstance(state.get("state"), str):
+        raise UserError(f"{path} is damaged: its 'state' is no word.")
     return state
 
 
@@ -85,4 +88,12 @@ def state_word(run: Run, state: Mapping[str, Any]) -> str:
 def last_change(run: Run) -> float:
     """When something was last written to the run, in seconds since 1970."""
     parts = (run.path, run.config, run.metrics, run.last)
-    return max(path.lstat().st_mtime for path in parts if path.exists())
+    return max((time for path in parts if (time := _changed(path))), default=0)
+
+
+def _changed(path: Path) -> float:
+    """When a file was written; 0 where there is none, or nobody may look."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0

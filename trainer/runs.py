@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,25 +95,47 @@ class Run:
 def find_run(root: Path, name: str) -> Run:
     """The existing run `name` under `root`; raises `UserError` where there is none, or a part."""
     run = Run(root / check_name(name))
-    if not run.config.is_file():
-        if is_run(run.path):
-            raise UserError(f"The run {run.path} is damaged: it has lost its {run.config.name}.")
-        raise UserError(f"There is no run {name!r} in {root}: `python -m trainer runs` lists them.")
+    with readable(run.path):
+        if not run.config.is_file():
+            if is_run(run.path):
+                raise UserError(
+                    f"The run {run.path} is damaged: it has lost its {run.config.name}."
+                )
+            raise UserError(
+                f"There is no run {name!r} in {root}: `python -m trainer runs` lists them."
+            )
     return run
 
 
 def list_runs(root: Path) -> Iterator[Run]:
-    """All runs under `root` by name, damaged ones too."""
-    if root.is_dir():
-        for path in sorted(root.iterdir()):
-            if NAME.fullmatch(path.name) and is_run(path):
-                yield Run(path)
+    """All runs under `root` by name, damaged ones too.
+
+    Raises `UserError` where `root` is no folder, or one that cannot be read.
+    """
+    with readable(root):
+        paths = sorted(root.iterdir()) if root.exists() else []
+    yield from (Run(path) for path in paths if NAME.fullmatch(path.name) and is_run(path))
 
 
 def is_run(path: Path) -> bool:
-    """Whether anything in a directory says that it is a run, or what is left of one."""
+    """Whether anything in a directory says that it is a run, or what is left of one.
+
+    What nobody may look into is taken for one: it is there, and its name is a run's.
+    """
     run = Run(path)
-    return any(part.exists() for part in (run.config, run.about, run.metrics, run.last.parent))
+    try:
+        return any(part.exists() for part in (run.config, run.about, run.metrics, run.last.parent))
+    except PermissionError:
+        return True
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say in a sentence what the system refuses while `path` is looked into."""
+    try:
+        yield
+    except OSError as exc:
+        raise UserError(f"{exc.filename or path} cannot be read: {exc.strerror or exc}.") from exc
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

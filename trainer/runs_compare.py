@@ -14,7 +14,7 @@ from trainer.curves import AXES, draw_picture, draw_text, terminal_width, valida
 from trainer.duration import cell
 from trainer.metrics import Row, read_metrics
 from trainer.run_files import read_last_state, state_word
-from trainer.runs import Run, find_run
+from trainer.runs import Run, find_run, readable
 from trainer.settings import read_settings
 
 HELP = "put runs side by side: settings that differ, losses, curves"
@@ -65,8 +65,9 @@ def compare(arguments: argparse.Namespace) -> int:
 
 
 def _read(run: Run) -> Compared:
-    settings = asdict(read_settings(run.config))
-    return Compared(run, settings, read_metrics(run), read_last_state(run))
+    with readable(run.path):
+        settings = asdict(read_settings(run.config))
+        return Compared(run, settings, read_metrics(run), read_last_state(run))
 
 
 def _same_text(runs: Sequence[Compared]) -> bool:

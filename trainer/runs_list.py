@@ -8,7 +8,7 @@ import time
 from backends import UserError
 from trainer.duration import duration
 from trainer.run_files import last_change, read_last_state, state_word
-from trainer.runs import Run, list_runs
+from trainer.runs import Run, list_runs, readable
 from trainer.settings import read_settings
 
 HELP = "list the runs with their steps, lowest validation loss, age and state"
@@ -20,7 +20,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def show_list(arguments: argparse.Namespace) -> int:
-    """Run the command."""
+    """Run the command; raises `UserError` where the folder cannot be read."""
     rows = [summary(run) for run in list_runs(arguments.runs_dir)]
     if arguments.json:
         sys.stdout.writelines(json.dumps(row) + "\n" for row in rows)
@@ -35,8 +35,9 @@ def summary(run: Run) -> dict[str, object]:
     """Name, model, steps, lowest validation loss, age in seconds, and state; or what is damaged."""
     model, state, damage = None, {}, None
     try:
-        model = read_settings(run.config).model
-        state = read_last_state(run)
+        with readable(run.path):
+            model = read_settings(run.config).model
+            state = read_last_state(run)
     except UserError as error:
         damage = f"damaged: {error}"
     return {

@@ -11,7 +11,7 @@ from pathlib import Path
 from backends import UserError
 from backends.model_directory import check_name
 from trainer.locks import run_lock
-from trainer.runs import Run, is_run
+from trainer.runs import Run, is_run, readable
 
 HELP = "remove runs; models that were exported from them stay"
 
@@ -41,9 +41,10 @@ def remove_runs(arguments: argparse.Namespace) -> int:
 def _removable(root: Path, name: str) -> Run:
     """The run of that name, damaged or not."""
     path = root / check_name(name)
-    if not path.is_symlink() and not (path.is_dir() and is_run(path)):
-        raise UserError(f"There is no run {name!r} in {root}: `python -m trainer runs` lists them.")
-    return Run(path)
+    with readable(path):
+        if path.is_symlink() or (path.is_dir() and is_run(path)):
+            return Run(path)
+    raise UserError(f"There is no run {name!r} in {root}: `python -m trainer runs` lists them.")
 
 
 def _agreed(runs: Sequence[Run]) -> bool:
@@ -59,7 +60,8 @@ def _agreed(runs: Sequence[Run]) -> bool:
 def _size(path: Path) -> str:
     if path.is_symlink():
         return f"(a link: {path.readlink()} stays)"
-    return f"{sum(file.lstat().st_size for file in path.rglob('*')) / 1e6:,.0f} MB"
+    with readable(path):
+        return f"{sum(file.lstat().st_size for file in path.rglob('*')) / 1e6:,.0f} MB"
 
 
 def remove(run: Run) -> None:
@@ -73,6 +75,12 @@ def remove(run: Run) -> None:
             return
         aside = run.path.with_name(f".{run.name}.{secrets.token_hex(4)}.removed")
         run.path.rename(aside)
+    except OSError as exc:
+        raise UserError(f"{run.path} cannot be removed: {exc.strerror or exc}.") from exc
+    try:
         shutil.rmtree(aside)
     except OSError as exc:
-        raise UserError(f"{run.path} cannot be removed: {exc}.") from exc
+        raise UserError(
+            f"{run.path} is no run any more, but not all of it could be deleted "
+            f"({exc.strerror or exc}): delete {aside} by hand."
+        ) from exc

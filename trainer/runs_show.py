@@ -15,7 +15,7 @@ from trainer.curves import draw_text, run_curves, terminal_width
 from trainer.duration import cell, duration
 from trainer.metrics import read_metrics
 from trainer.run_files import last_change, read_last_state, read_object, read_training, state_word
-from trainer.runs import Run, find_run
+from trainer.runs import Run, find_run, readable
 from trainer.samples import last_samples, shown
 from trainer.settings import Settings, read_settings
 
@@ -36,11 +36,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def show_run(arguments: argparse.Namespace) -> int:
     """Run the command; raises `UserError` where the run is missing or damaged."""
     run = find_run(arguments.runs_dir, arguments.name)
-    facts = run_facts(run, arguments.models_dir)
+    with readable(run.path):
+        facts = run_facts(run, arguments.models_dir)
+        curves = run_curves(read_metrics(run))
     if arguments.json:
         sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
     else:
-        curve = draw_text(run_curves(read_metrics(run)), "step", width=terminal_width())
+        curve = draw_text(curves, "step", width=terminal_width())
         parts = (_heading(facts), *_tables(facts), curve, _samples(facts["samples"]))
         sys.stdout.write("\n".join(part for part in parts if part))
     return 0

@@ -2,8 +2,11 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from backends import UserError
 from backends.durable import durable_file
@@ -153,9 +156,22 @@ def read_settings(path: Path) -> Settings:
     """Read what `write_settings` wrote; raises `UserError` where the file is damaged."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        unknown = set(table) - {field.name for field in fields(Settings)}
-        if unknown:
-            raise UserError(f"{path} has an unknown key {min(unknown)!r}: remove it.")
-        return Settings(**table)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError) as exc:
+        _refuse_unknown(table)
+        return TypeAdapter(Settings).validate_python(table)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise UserError(
+            f"{path} cannot be read as a run's settings: its {first['loc'][0]!r} is wrong "
+            f"({first['msg']})."
+        ) from exc
+    except UserError as exc:
+        raise UserError(f"{path} is no run's settings: {exc}") from exc
+    except OSError as exc:
+        raise UserError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+    except (ValueError, RecursionError) as exc:
         raise UserError(f"{path} cannot be read as a run's settings: {exc}.") from exc
+
+
+def _refuse_unknown(table: Mapping[str, object]) -> None:
+    if unknown := set(table) - {field.name for field in fields(Settings)}:
+        raise UserError(f"it has an unknown key {min(unknown)!r}: remove it.")

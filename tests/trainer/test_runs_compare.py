@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainer.runs_on_disk import make_run, write_metrics
+from tests.trainer.runs_on_disk import DAMAGES, LOG_DAMAGES, closed, make_run, write_metrics
 from trainer.cli import main
 from trainer.metrics import read_metrics
 from trainer.runs import Run
@@ -95,3 +95,35 @@ def test_what_cannot_be_compared_is_a_sentence(
 ):
     assert compare(runs, *words) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_run_is_not_compared_and_named(
+    damage: str, runs: Path, capsys: pytest.CaptureFixture[str]
+):
+    DAMAGES[damage](Run(runs / "other"))
+    assert compare(runs, "one", "other") == 1
+    captured = capsys.readouterr()
+    assert str(runs / "other") in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("damage", LOG_DAMAGES)
+def test_damaged_metrics_are_a_sentence_that_names_them(
+    damage: str, runs: Path, capsys: pytest.CaptureFixture[str]
+):
+    metrics = Run(runs / "other").metrics
+    LOG_DAMAGES[damage](metrics)
+    assert compare(runs, "one", "other") == 1
+    assert capsys.readouterr().err.startswith(f"{metrics} ")
+
+
+@pytest.mark.parametrize("what", ["", "metrics.jsonl", "data", "checkpoints"])
+def test_a_run_that_may_not_be_read_is_a_sentence(
+    what: str, runs: Path, capsys: pytest.CaptureFixture[str]
+):
+    with closed(runs / "other" / what):
+        assert compare(runs, "one", "other") == 1
+    captured = capsys.readouterr()
+    assert "Permission denied" in captured.err
+    assert len(captured.err.splitlines()) == 1

@@ -4,26 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainer.runs_on_disk import make_run
+from tests.trainer.runs_on_disk import DAMAGES, closed, make_run
 from trainer.cli import main
 from trainer.locks import run_lock
-from trainer.runs import Run
-
-
-def damage_config(run: Run) -> None:
-    run.config.write_text("model = ")
-
-
-def damage_state(run: Run) -> None:
-    (run.last / "state.json").write_text('{"step": 4')
-
-
-def lose_config(run: Run) -> None:
-    run.config.unlink()
-
-
-def lose_step(run: Run) -> None:
-    (run.last / "state.json").write_text('{"tokens": 4}')
 
 
 def listed(root: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -45,13 +28,12 @@ def test_the_list_says_steps_loss_and_state(tmp_path: Path, capsys: pytest.Captu
     assert "3.250" in table
 
 
-@pytest.mark.parametrize("damage", [damage_config, damage_state, lose_config, lose_step])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_run_is_listed_as_damaged_beside_whole_ones(
-    damage: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert callable(damage)
     make_run(tmp_path, "whole")
-    damage(make_run(tmp_path, "broken"))
+    DAMAGES[damage](make_run(tmp_path, "broken"))
     broken, whole = listed(tmp_path, capsys)
     assert str(broken["state"]).startswith("damaged: ")
     assert str(tmp_path / "broken") in str(broken["state"])
@@ -77,3 +59,40 @@ def test_no_runs_is_said_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "no runs" in captured.err
+
+
+@pytest.mark.parametrize("what", ["", "config.toml", "checkpoints"])
+def test_a_run_that_may_not_be_read_is_listed_with_why(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    make_run(tmp_path, "whole")
+    run = make_run(tmp_path, "theirs")
+    with closed(run.path / what):
+        theirs, whole = listed(tmp_path, capsys)
+    assert str(theirs["state"]).endswith("cannot be read: Permission denied.")
+    assert whole["state"] == "finished"
+
+
+def test_a_folder_of_runs_that_is_none_or_may_not_be_read_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = tmp_path / "file"
+    file.touch()
+    assert main(["runs", "--runs-dir", str(file)]) == 1
+    assert capsys.readouterr().err == f"{file} cannot be read: Not a directory.\n"
+    make_run(tmp_path / "runs", "a")
+    with closed(tmp_path / "runs"):
+        assert main(["runs", "--runs-dir", str(tmp_path / "runs")]) == 1
+    assert capsys.readouterr().err == f"{tmp_path / 'runs'} cannot be read: Permission denied.\n"
+
+
+@pytest.mark.parametrize("what", ["file", "link to nowhere", "loop"])
+def test_what_is_no_folder_is_not_listed(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "a"
+    if what == "file":
+        path.touch()
+    else:
+        path.symlink_to("a" if what == "loop" else "nowhere")
+    assert listed(tmp_path, capsys) == []

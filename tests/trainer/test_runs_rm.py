@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainer.runs_on_disk import make_run
+from tests.trainer.runs_on_disk import DAMAGES, closed, make_run
 from trainer.cli import main
 from trainer.locks import run_lock
 from trainer.runs import Run
@@ -29,10 +29,9 @@ def test_a_run_is_removed_and_the_others_stay(tmp_path: Path, capsys: pytest.Cap
     assert "Removed" in capsys.readouterr().err
 
 
-def test_a_damaged_run_can_be_removed(tmp_path: Path):
-    run = make_run(tmp_path, "a")
-    run.config.unlink()
-    (run.last / "state.json").write_text("{")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_run_can_be_removed(damage: str, tmp_path: Path):
+    DAMAGES[damage](make_run(tmp_path, "a"))
     assert remove(tmp_path, "a", "--yes") == 0
     assert list(tmp_path.iterdir()) == []
 
@@ -110,3 +109,23 @@ def test_a_run_that_cannot_be_removed_is_a_sentence(
     monkeypatch.setattr(Path, "rename", refuse)
     assert remove(tmp_path, "a", "--yes") == 1
     assert "cannot be removed" in capsys.readouterr().err
+
+
+def test_what_could_not_be_deleted_is_no_run_any_more_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    make_run(tmp_path, "a")
+    with closed(make_run(tmp_path, "b").path):
+        assert remove(tmp_path, "b", "--yes") == 1
+        (rest,) = (path for path in tmp_path.iterdir() if path.name != "a")
+        rest.rename(tmp_path / "b")  # for `closed` to open it again
+    assert f"(Permission denied): delete {rest} by hand." in capsys.readouterr().err
+
+
+def test_a_folder_of_runs_that_may_not_be_read_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    make_run(tmp_path / "runs", "a")
+    with closed(tmp_path / "runs"):
+        assert remove(tmp_path / "runs", "a", "--yes") == 1
+    assert capsys.readouterr().err.endswith("cannot be read: Permission denied.\n")

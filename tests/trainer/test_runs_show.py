@@ -7,7 +7,7 @@ import pytest
 
 from backends.model_directory import read_card
 from tests.models import tiny_model_directory
-from tests.trainer.runs_on_disk import make_run, write_metrics
+from tests.trainer.runs_on_disk import DAMAGES, LOG_DAMAGES, closed, make_run, write_metrics
 from trainer.cli import main
 from trainer.runs import Run
 from trainer.samples import write_samples
@@ -90,16 +90,35 @@ def test_the_model_that_this_training_made_is_found_under_any_name(
     assert [model["path"] for model in exported] == [str(models / "mine")]
 
 
+@pytest.mark.parametrize("damage", LOG_DAMAGES)
 @pytest.mark.parametrize("name", ["metrics", "samples", "manifest", "about", "config"])
 def test_a_damaged_file_is_a_sentence_that_names_it(
-    name: str, run: Run, capsys: pytest.CaptureFixture[str]
+    name: str, damage: str, run: Run, capsys: pytest.CaptureFixture[str]
 ):
     path: Path = getattr(run, name)
-    path.write_text("[1]\n[2]\n")
+    LOG_DAMAGES[damage](path)
+    for words in ([], ["--json"]):
+        assert show(run, *words) == 1
+        captured = capsys.readouterr()
+        assert str(path) in captured.err or f"has lost its {path.name}" in captured.err
+        assert len(captured.err.splitlines()) == 1
+        assert captured.out == ""
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_run_is_a_sentence(damage: str, run: Run, capsys: pytest.CaptureFixture[str]):
+    DAMAGES[damage](run)
     assert show(run) == 1
-    captured = capsys.readouterr()
-    assert str(path) in captured.err
-    assert len(captured.err.splitlines()) == 1
+    assert str(run.path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["", "config.toml", "data", "about.json"])
+def test_a_run_that_may_not_be_read_is_a_sentence(
+    what: str, run: Run, capsys: pytest.CaptureFixture[str]
+):
+    with closed(run.path / what):
+        assert show(run) == 1
+    assert capsys.readouterr().err.endswith("cannot be read: Permission denied.\n")
 
 
 @pytest.mark.parametrize("damage", [{"training": 1}, {"training": {"steps": [], "val_loss": "x"}}])

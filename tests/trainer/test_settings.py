@@ -42,7 +42,21 @@ def test_a_number_out_of_bounds_is_refused_by_its_flag(name: str, value: Any):
         Settings("a.txt", "124M", **{name: value})
 
 
-@pytest.mark.parametrize("content", ["no toml", 'data = "a"', 'data = "a"\nmodel = "b"\nodd = 1'])
+@pytest.mark.parametrize(
+    "content",
+    ["no toml", "x = " + "[" * 100_000, 'data = "a"']
+    + [
+        f'data = "a"\nmodel = "b"\n{line}'
+        for line in (
+            "odd = 1",
+            "lr = 1979-05-27",
+            "lr = 9",
+            "leave_out = [1]",
+            "prefix = 1",
+            "top = 1.5",
+        )
+    ],
+)
 def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path, content: str):
     path = tmp_path / "config.toml"
     path.write_text(content)
