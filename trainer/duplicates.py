@@ -1,19 +1,23 @@
 """Find texts that stand in the data twice, word for word or nearly so.
 
-Exact copies are told by a hash of the text in small letters with single spaces. Near ones are told
-by MinHash (Broder 1997) over runs of three words, with banding (Leskovec et al., Mining of Massive
-Datasets, 3.4) to find candidates: hashes of eight groups of eight minima each. A candidate is a
-near copy where its sketch says that nine in ten of all runs are common to both; of a short text,
-all of them: one other word makes it another text. What is merely similar stays. A text takes 112
-bytes on disk and some twenty in memory.
+Exact copies are told by a hash of the text in small letters with single spaces; near ones by a
+hash of its words without the marks at their ends. Of texts of `LONG` words or more those are near
+copies, too, that have nine in ten runs of three words in common: MinHash (Broder 1997), with
+banding (Leskovec et al., Mining of Massive Datasets, 3.4) to find candidates by hashes of eight
+groups of eight minima each. What is merely similar stays.
+
+A text takes 16 bytes in temporary files, a long one 120, and in memory a byte or two. Hashes are
+sorted a share at a time, whichever number of texts there is.
 """
 
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,28 +28,24 @@ MINIMA, BANDS = 64, 8
 RUN = 3
 """Words that make a run."""
 ALIKE = 58
-"""Of the 64 minima of long texts so many must agree: 0.9 of them."""
-SHORT = 50
-"""Words below which all minima must agree."""
+"""So many minima must agree: 0.9 of them."""
+LONG = 50
+"""Words from which texts are compared by their runs. In fewer one other word makes another text."""
 EDGES = ".,:;!?'\"“”‘’«»…()[]"
 """What does not count at the ends of a word."""
 WORDS_AT_ONCE = 1 << 16
+CHARACTERS_AT_ONCE = 1 << 20
+SORTED_AT_ONCE = 1 << 21
+READ_AT_ONCE = 1 << 20
 COMPARED_AT_ONCE = 1 << 18
-RECORD = np.dtype(
-    [
-        ("exact", np.uint64),
-        ("bands", np.uint32, BANDS),
-        ("sketch", np.uint8, MINIMA),
-        ("short", np.bool_),
-    ],
-    align=True,
-)
-"""What is kept of a text on the disk."""
 
 _draw = np.random.default_rng(0x9E3779B9)
 FACTORS = _draw.integers(0, 1 << 63, MINIMA, np.uint64) * np.uint64(2) + np.uint64(1)
 OFFSETS = _draw.integers(0, 1 << 63, MINIMA, np.uint64)
 MIXERS = _draw.integers(0, 1 << 63, RUN + 1, np.uint64) * np.uint64(2) + np.uint64(1)
+
+Hashes = NDArray[np.uint64]
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -54,83 +54,177 @@ class Found:
 
     copies: NDArray[np.uint8]
     """(N,) `KEPT`, `EXACT` or `NEAR`."""
-    first: NDArray[np.int64]
-    """(N,) the number of the text that it is a copy of; its own where it is kept."""
+    first: Indices | None
+    """(N,) the number of a text before it that it is a copy of; its own where it is kept."""
+
+    def mark(self, copies: Indices, firsts: Indices, what: int) -> None:
+        """Note of which texts others are copies."""
+        self.copies[copies] = what
+        if self.first is not None:
+            self.first[copies] = firsts
 
 
-def find(texts: Iterable[str], folder: Path) -> Found:
-    """Read all texts and tell which are copies of one before; `folder` takes a temporary file."""
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for batch in _batches(texts):
-            file.write(_records(batch).tobytes())
-        file.flush()
-        count = file.tell() // RECORD.itemsize
-        found = Found(np.zeros(count, np.uint8), np.arange(count))
-        if count:
-            records = np.memmap(file, RECORD, "r")
-            _mark_exact(records["exact"], found)
-            for band in range(BANDS):
-                _mark_near(records, band, found)
+class _Column:
+    """One number, or row of numbers, for each text, in a temporary file."""
+
+    def __init__(self, file: BinaryIO, dtype: type[np.generic], width: int = 1) -> None:
+        self._file, self._dtype, self._width = file, np.dtype(dtype), width
+
+    def append(self, values: NDArray[np.generic]) -> None:
+        self._file.write(values.astype(self._dtype, copy=False).tobytes())
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """The numbers in order, many at a time."""
+        self._file.seek(0)
+        while block := self._file.read(READ_AT_ONCE * self._dtype.itemsize):
+            yield np.frombuffer(block, self._dtype)
+
+    def mapped(self) -> NDArray[Any]:
+        """All rows, (N, width), as a memory map."""
+        self._file.flush()
+        return np.memmap(self._file, self._dtype, "r").reshape(-1, self._width)
+
+
+class _Columns:
+    """What is kept of the texts while copies are looked for."""
+
+    def __init__(self, folder: Path, files: ExitStack) -> None:
+        def column(dtype: type[np.generic], width: int = 1) -> _Column:
+            return _Column(files.enter_context(tempfile.TemporaryFile(dir=folder)), dtype, width)
+
+        self.count = self.long_count = 0
+        self.exact, self.near = column(np.uint64), column(np.uint64)
+        # Of the long texts only:
+        self.numbers, self.sketches = column(np.int64), column(np.uint8, MINIMA)
+        self.bands = [column(np.uint32) for _ in range(BANDS)]
+
+
+def find(texts: Iterable[str], folder: Path, *, firsts: bool = True) -> Found:
+    """Read all texts and tell which are copies of one before; `folder` takes temporary files.
+
+    Without `firsts` it is not told of which, which takes 8 bytes of memory a text.
+    """
+    with ExitStack() as files:
+        columns = _Columns(folder, files)
+        _fill(columns, texts)
+        found = Found(
+            np.zeros(columns.count, np.uint8), np.arange(columns.count) if firsts else None
+        )
+        for column, what in ((columns.exact, EXACT), (columns.near, NEAR)):
+            for copies, kept in _repeated(column, found.copies):
+                found.mark(copies, kept, what)
+        if columns.long_count:
+            _mark_alike(columns, found)
         return found
+
+
+def _fill(columns: _Columns, texts: Iterable[str]) -> None:
+    for batch in _batches(texts):
+        columns.exact.append(np.asarray([_text_hash(words) for words in batch], np.uint64))
+        lengths = np.asarray([len(words) for words in batch], np.int64)
+        hashes = np.asarray([_word_hash(word) for words in batch for word in words], np.uint64)
+        columns.near.append(_joined(hashes, lengths))
+        long = lengths >= LONG
+        if long.any():
+            columns.numbers.append(columns.count + np.flatnonzero(long))
+            _sketch(columns, hashes[np.repeat(long, lengths)], lengths[long])
+        columns.count += len(batch)
+        columns.long_count += int(long.sum())
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[list[str]]]:
     """The words of texts, in batches for numpy."""
-    batch, count = [], 0
+    batch, count, characters = [], 0, 0
     for text in texts:
         words = text.casefold().split()
         batch.append(words)
         count += len(words)
-        if count >= WORDS_AT_ONCE:
+        characters += len(text)
+        if count >= WORDS_AT_ONCE or characters >= CHARACTERS_AT_ONCE:
             yield batch
-            batch, count = [], 0
+            batch, count, characters = [], 0, 0
     if batch:
         yield batch
 
 
-def _records(batch: list[list[str]]) -> NDArray[np.void]:
-    records = np.zeros(len(batch), RECORD)
-    records["exact"] = [
-        int.from_bytes(blake2b(" ".join(words).encode(), digest_size=8).digest(), "little")
-        for words in batch
-    ]
-    records["short"] = [len(words) < SHORT for words in batch]
-    runs, starts = _runs(batch)
+def _text_hash(words: list[str]) -> int:
+    return int.from_bytes(blake2b(" ".join(words).encode(), digest_size=8).digest(), "little")
+
+
+def _word_hash(word: str) -> int:
+    return zlib.crc32((word.strip(EDGES) or word).encode())
+
+
+def _joined(hashes: Hashes, lengths: Indices) -> Hashes:
+    """One hash for each text: the sum of its words' hashes, each times a power for its place."""
+    places = _places(lengths)
+    powers = np.full(int(lengths.max()) + 1, MIXERS[RUN])
+    sums = np.concatenate(
+        [np.zeros(1, np.uint64), np.cumsum(hashes * np.cumprod(powers, dtype=np.uint64)[places])]
+    )
+    stops = np.cumsum(lengths)
+    return sums[stops] - sums[stops - lengths]
+
+
+def _places(lengths: Indices) -> Indices:
+    """Of each word, how many stand before it in its text."""
+    begins = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) - np.repeat(begins, lengths)
+
+
+def _sketch(columns: _Columns, hashes: Hashes, lengths: Indices) -> None:
+    """Add the minima of long texts, from all their words' hashes."""
+    runs, starts = _runs(hashes, lengths)
+    sketches = np.zeros((len(lengths), MINIMA), np.uint8)
+    bands = np.zeros((BANDS, len(lengths)), np.uint32)
     for index in range(MINIMA):
-        hashes = (runs * FACTORS[index] + OFFSETS[index]) >> np.uint64(32)
-        minima = np.minimum.reduceat(hashes, starts)
-        records["sketch"][:, index] = minima & np.uint64(0xFF)
-        band = records["bands"][:, index * BANDS // MINIMA]
+        minima = np.minimum.reduceat(
+            (runs * FACTORS[index] + OFFSETS[index]) >> np.uint64(32), starts
+        )
+        sketches[:, index] = minima & np.uint64(0xFF)
+        band = bands[index * BANDS // MINIMA]
         band *= np.uint32(0x01000193)  # FNV's prime
         band ^= minima.astype(np.uint32)
-    return records
+    columns.sketches.append(sketches)
+    for column, band in zip(columns.bands, bands, strict=True):
+        column.append(band)
 
 
-def _runs(batch: list[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Hashes of all runs of three words, one after another, and where each text's begin.
-
-    A text of fewer words has one run, filled up with zeros.
-    """
-    crc = zlib.crc32
-    padding = [0] * (RUN - 1)
-    hashes: list[int] = []
-    for words in batch:
-        hashes += [crc((word.strip(EDGES) or word).encode()) for word in words] + padding
-    words = np.asarray(hashes, np.uint64)
-    lengths = np.asarray([len(words) for words in batch], np.int64)
-    runs = np.zeros(len(words) - RUN + 1, np.uint64)
+def _runs(hashes: Hashes, lengths: Indices) -> tuple[Hashes, Indices]:
+    """Hashes of all runs of three words, one after another, and where each text's begin."""
+    number = len(hashes) - RUN + 1
+    runs = np.zeros(number, np.uint64)
     for place in range(RUN):
-        runs += words[place : place + len(runs)] * MIXERS[place]
+        runs += hashes[place : place + number] * MIXERS[place]
     runs = (runs ^ (runs >> np.uint64(29))) * MIXERS[RUN]
     runs ^= runs >> np.uint64(32)
-    numbers = np.maximum(1, lengths - RUN + 1)
-    starts = np.cumsum(numbers) - numbers
-    before = np.cumsum(lengths + RUN - 1) - (lengths + RUN - 1)
-    return runs[np.arange(numbers.sum()) + np.repeat(before - starts, numbers)], starts
+    inside = _places(lengths) <= np.repeat(lengths - RUN, lengths)
+    counts = lengths - RUN + 1
+    return runs[inside[:number]], np.cumsum(counts) - counts
 
 
-def _with_first(keys: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which texts have the key of one before them, and the first that has it."""
+def _repeated(keys: _Column, copies: NDArray[np.uint8]) -> Iterator[tuple[Indices, Indices]]:
+    """Which of what is no copy yet has the key of one before, and the first that has it.
+
+    `copies` (N,) may be changed while this goes on. Keys are looked through again for each share
+    of them, by their last bits, that is sorted.
+    """
+    shares = 1 << (len(copies) // SORTED_AT_ONCE).bit_length()
+    for share in range(shares if len(copies) else 0):
+        numbers, chosen, start = [], [], 0
+        for some in keys:
+            mine = (some & some.dtype.type(shares - 1)) == share
+            mine &= copies[start : start + len(some)] == KEPT
+            numbers.append(start + np.flatnonzero(mine))
+            chosen.append(some[mine])
+            start += len(some)
+        later, first = _with_first(np.concatenate(chosen))
+        places = np.concatenate(numbers)
+        yield places[later], places[first]
+
+
+def _with_first(keys: NDArray[np.generic]) -> tuple[Indices, Indices]:
+    """Which keys stand before, too, and where first."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     begins = np.ones(len(order), np.bool_)
@@ -140,22 +234,15 @@ def _with_first(keys: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[n
     return order[later], order[np.flatnonzero(begins)[group]]
 
 
-def _mark_exact(keys: NDArray[np.uint64], found: Found) -> None:
-    later, first = _with_first(keys)
-    found.copies[later] = EXACT
-    found.first[later] = first
-
-
-def _mark_near(records: NDArray[np.void], band: int, found: Found) -> None:
-    later, first = _with_first(records["bands"][:, band])
-    sketches, short = records["sketch"], records["short"]
-    fresh = found.copies[later] == KEPT
-    later, first = later[fresh], first[fresh]
-    for start in range(0, len(later), COMPARED_AT_ONCE):
-        some = slice(start, start + COMPARED_AT_ONCE)
-        copy, kept = later[some], first[some]
-        agreeing = (sketches[copy] == sketches[kept]).sum(axis=1)
-        alike = agreeing >= np.where(short[copy] | short[kept], MINIMA, ALIKE)
-        found.copies[copy[alike]] = NEAR
-        # The first may itself be a copy of one before it, found in another band.
-        found.first[copy[alike]] = found.first[kept[alike]]
+def _mark_alike(columns: _Columns, found: Found) -> None:
+    """Mark near copies among the long texts."""
+    numbers, sketches = columns.numbers.mapped()[:, 0], columns.sketches.mapped()
+    copies = found.copies[numbers]
+    for band in columns.bands:
+        for later, first in _repeated(band, copies):
+            for start in range(0, len(later), COMPARED_AT_ONCE):
+                some = slice(start, start + COMPARED_AT_ONCE)
+                copy, kept = later[some], first[some]
+                alike = (sketches[copy] == sketches[kept]).sum(axis=1) >= ALIKE
+                copies[copy[alike]] = NEAR
+                found.mark(numbers[copy[alike]], numbers[kept[alike]], NEAR)

@@ -75,11 +75,11 @@ def _without_copies(texts: Texts, folder: Path, progress: Progress) -> NDArray[n
     if texts.long:
         return None
     progress.say("Looking for duplicates …")
-    found = duplicates.find(texts, folder)
-    if texts.settings.keep_duplicates:
-        return found.first
-    texts.copies = found.copies
-    return None
+    kept = bool(texts.settings.keep_duplicates)
+    found = duplicates.find(texts, folder, firsts=kept)
+    if not kept:
+        texts.copies = found.copies
+    return found.first
 
 
 def _tokenizer(texts: Texts, size: models.Size | None, progress: Progress) -> "Tokenizer":

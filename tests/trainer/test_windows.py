@@ -1,5 +1,8 @@
+import re
+import tracemalloc
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +22,16 @@ def tokens_of(sizes: list[int]) -> np.ndarray:
         flat += [*range(fresh, fresh + size), END]
         fresh += size
     return np.array(flat)
+
+
+SMAPS = Path("/proc/self/smaps")
+
+
+def kilobytes_in_memory(path: Path) -> int:
+    """How much of a mapped file this process has in memory."""
+    found = re.search(rf"{re.escape(str(path))}\n(?:.*\n)*?Rss: +(\d+) kB", SMAPS.read_text())
+    assert found
+    return int(found[1])
 
 
 TITLES = [1 + k % 5 for k in range(1, 60)]
@@ -181,8 +194,53 @@ def test_tokens_without_an_end_are_one_document():
     ]
 
 
-def test_ends_are_found_where_a_memory_map_is_scanned_piece_by_piece(monkeypatch):
-    whole = made(TITLES)
-    monkeypatch.setattr(windows, "SCANNED", 7)
-    for step in range(5):
-        assert rows(made(TITLES).batch_at(step)) == rows(whole.batch_at(step))
+def test_the_order_is_numpys_own_permutation_so_that_older_runs_go_on_as_they_began():
+    number, seed = 300, 7
+    alike = Windows(tokens_of([9] * number), 10, 1, END, seed)
+    for epoch in range(2):
+        random = np.random.default_rng([seed, epoch])
+        documents = random.permutation(number)[random.permutation(number)]
+        batches = [alike.batch_at(epoch * number + step) for step in range(number)]
+        assert [int(batch.inputs[0, 1]) for batch in batches] == (1 + 9 * documents).tolist()
+
+
+@given(shape=sizes_and_shape, scanned=st.integers(1, 50), ranked=st.integers(1, 50))
+def test_rows_are_the_same_however_much_is_looked_at_together(
+    shape: tuple[list[int], int, int, int], scanned: int, ranked: int
+):
+    whole, (sizes, length, batch, seed) = made(*shape), shape
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "SCANNED", scanned)
+        patch.setattr(windows, "RANKED", ranked)
+        pieces = made(sizes, length, batch, seed)
+        for step in range(3):
+            assert rows(pieces.batch_at(step)) == rows(whole.batch_at(step))
+
+
+def test_a_document_takes_some_thirty_bytes_of_memory_at_the_most(monkeypatch):
+    monkeypatch.setattr(windows, "SCANNED", 1 << 17)
+    monkeypatch.setattr(windows, "RANKED", 1 << 14)
+    number = 300_000
+    sizes = np.random.default_rng(0).integers(2, 8, number)
+    tokens = np.ones(sizes.sum() + 1, np.uint16)
+    tokens[np.cumsum(sizes)] = tokens[0] = END
+    tracemalloc.start()
+    try:
+        many = Windows(tokens, 32, 4, END, 1)
+        for step in (0, many.steps_per_epoch):  # the second epoch is arranged beside the first
+            many.batch_at(step)
+        assert tracemalloc.get_traced_memory()[1] < 35 * number
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(not SMAPS.exists(), reason="only Linux tells which pages are in memory")
+def test_what_was_read_of_a_memory_map_while_documents_were_counted_is_given_back(tmp_path: Path):
+    path = tmp_path / "tokens.npy"
+    np.save(path, np.arange(8 << 20, dtype=np.uint16) % 500)
+    tokens = np.load(path, mmap_mode="r")
+    assert int(tokens.max()) == 499
+    assert kilobytes_in_memory(path) > 16_000  # all of it was read
+    whole = Windows(tokens, 64, 4, END, 1)
+    assert kilobytes_in_memory(path) < 1_000
+    assert whole.batch_at(0).count
