@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends import UserError, Value
-from bot.store import Place, Store, Stored, open_store
+from bot.store import SCHEMA, Place, Store, Stored, open_store
 
 PLACE = Place("web", "channel", "guild/lab")
 
@@ -27,6 +27,31 @@ async def main():
 
 asyncio.run(main())
 """
+
+SCHEMA_1 = """
+CREATE TABLE claims (
+    event TEXT NOT NULL,
+    claimed_at DATETIME NOT NULL,
+    PRIMARY KEY (event)
+);
+CREATE INDEX ix_claims_claimed_at ON claims (claimed_at);
+CREATE TABLE settings (
+    platform TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    place TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    value TEXT NOT NULL,
+    set_by TEXT NOT NULL,
+    set_at DATETIME NOT NULL,
+    PRIMARY KEY (platform, scope, place, "key")
+);
+INSERT INTO claims VALUES ('web:1', strftime('%Y-%m-%d %H:%M:%S', 'now') || '.000000');
+INSERT INTO settings
+VALUES ('web', 'channel', 'guild/lab', 'temperature', '0.5', 'Ada', '2026-01-02 03:04:00.000000');
+PRAGMA journal_mode = WAL;
+PRAGMA user_version = 1;
+"""
+"""A database as the bot wrote it before it knew /optout, with a setting and a claim."""
 
 
 def stored(key: str, value: Value, place: Place = PLACE) -> Stored:
@@ -117,6 +142,22 @@ async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path):
     with pytest.raises(UserError, match=r"newer chinwag \(schema 99"):
         async with open_store(tmp_path / "db"):
             pass
+
+
+async def test_a_database_from_before_opt_outs_keeps_its_rows_and_takes_opt_outs(tmp_path: Path):
+    connection = sqlite3.connect(tmp_path / "db")
+    connection.executescript(SCHEMA_1)
+    connection.close()
+    async with open_store(tmp_path / "db") as store:
+        assert await store.settings([PLACE]) == [stored("temperature", 0.5)]
+        assert not await store.claim("web:1")
+        assert await store.opted_out() == []
+        await store.opt_out("slack", "U1", "Ada")
+    async with open_store(tmp_path / "db") as store:
+        assert await store.opted_out() == [("slack", "U1", "Ada")]
+        assert await values(store) == {"temperature": 0.5}
+    with sqlite3.connect(tmp_path / "db") as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
 
 
 async def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path):
