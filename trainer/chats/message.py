@@ -21,6 +21,8 @@ class Message:
     is_bot: bool = False
     is_system: bool = False
     """Whether the platform wrote it: that somebody joined, say."""
+    thread: str = ""
+    """What tells threads of the channel apart; `""` for what stands in the channel itself."""
 
     @property
     def names(self) -> set[str]:

@@ -8,8 +8,10 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from backends import UserError
@@ -38,7 +40,7 @@ def looks_like(file: DataFile) -> str:
 
 
 def messages(file: DataFile, dropped: Counter[str]) -> Iterator[Message]:
-    """Yield the messages, a channel after the other and of each the first day first."""
+    """Yield the messages, a channel after the other: the first day first, then its threads."""
     if file.compression or not file.path.is_file():
         raise UserError(f"{file.path} is no zip: give Slack's export as it was downloaded.")
     with _opened(file) as archive:
@@ -46,12 +48,37 @@ def messages(file: DataFile, dropped: Counter[str]) -> Iterator[Message]:
         if not days:
             raise UserError(f"{file.path} holds no CHANNEL/DATE.json: it is no export of Slack's.")
         people = _people(archive, file)
-        for channel, name in days:
-            for record in _list(archive, name, file):
-                if isinstance(record, dict) and word(record, "type") == "message":
-                    yield _message(record, channel, people)
-                else:
-                    dropped["that are no messages"] += 1
+        for channel, of_channel in groupby(days, key=itemgetter(0)):
+            records = (record for _, name in of_channel for record in _list(archive, name, file))
+            yield from _unthreaded(_said(records, channel, people, dropped), dropped)
+
+
+def _said(
+    records: Iterable[Any], channel: str, people: dict[str, dict[str, Any]], dropped: Counter[str]
+) -> Iterator[Message]:
+    for record in records:
+        if isinstance(record, dict) and word(record, "type") == "message":
+            yield _message(record, channel, people)
+        else:
+            dropped["that are no messages"] += 1
+
+
+def _unthreaded(messages: Iterable[Message], dropped: Counter[str]) -> Iterator[Message]:
+    """Yield a channel's messages and then, which are kept until then, those of each thread.
+
+    A thread's replies lie among other messages, on days of their own. One that was sent to the
+    channel as well may stand in the export twice, with the time that identifies it.
+    """
+    threads: dict[str, dict[float, Message]] = {}
+    for message in messages:
+        if not message.thread or message.time is None:
+            yield message
+            continue
+        thread = threads.setdefault(message.thread, {})
+        if thread.setdefault(message.time, message) is not message:
+            dropped["sent to the channel as well"] += 1
+    for thread in threads.values():
+        yield from (thread[time] for time in sorted(thread))
 
 
 @contextmanager
@@ -119,6 +146,7 @@ def _message(record: dict[str, Any], channel: str, people: dict[str, dict[str, A
         aliases=tuple((one, name) for one in mentioned for name in _names(people.get(one, {}))),
         is_bot=bool(record.get("bot_id")) or user.get("is_bot") is True,
         is_system=word(record, "subtype") not in SAID,
+        thread=word(record, "thread_ts"),
     )
 
 

@@ -83,9 +83,10 @@ def _conversations(
 
 
 def _is_apart(before: Message, message: Message, gap: float) -> bool:
-    if before.channel != message.channel:
+    if (before.channel, before.thread) != (message.channel, message.thread):
         return True
-    if before.time is None or message.time is None:
+    # In a thread people answer when they have read it, be it the next day.
+    if message.thread or before.time is None or message.time is None:
         return False
     return message.time - before.time > gap
 
