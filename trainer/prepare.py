@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,9 @@ LEAST_STEPS, MOST_STEPS = 10, 200
 """Bounds of the steps between validations, which are half an epoch apart."""
 TOKENIZER_CHARACTERS = 100_000_000
 """The most characters that a fresh tokenizer learns from."""
+TOKENIZER_WORDS = 1 << 23
+"""Bytes of all words that differ; learning takes some hundred bytes of memory for each."""
+WORDS = re.compile(r"\w+|[^\w\s]+")
 
 
 def prepare(settings: Settings, run: Run, progress: Progress) -> Settings:
@@ -87,15 +91,23 @@ def _tokenizer(texts: Texts, size: models.Size | None, progress: Progress) -> "T
         return models.load_tokenizer(texts.settings.model)
     progress.say("Learning a tokenizer …")
     vocabulary = texts.settings.vocabulary or size.vocabulary
-    return models.train_tokenizer(_first(texts, TOKENIZER_CHARACTERS), vocabulary)
+    return models.train_tokenizer(_first(texts), vocabulary)
 
 
-def _first(texts: Iterable[str], characters: int) -> Iterator[str]:
-    """Texts until they have this many characters together."""
+def _first(texts: Iterable[str]) -> Iterator[str]:
+    """As many texts as a tokenizer learns from.
+
+    Memory grows with the words that differ, which are many where spaces are few: in Chinese every
+    clause is one.
+    """
+    characters, size, known = 0, 0, set[str]()
     for text in texts:
         yield text
-        characters -= len(text)
-        if characters <= 0:
+        characters += len(text)
+        new = set(WORDS.findall(text)) - known
+        known |= new
+        size += len("".join(new).encode())
+        if characters >= TOKENIZER_CHARACTERS or size >= TOKENIZER_WORDS:
             return
 
 

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,37 @@ def test_three_texts_and_the_first_columns_lot_are_shown(
     assert [line.strip() for line in shown.splitlines() if line.startswith("  | ")] == [
         f"| What is {n}?" for n in range(3)
     ]
+
+
+def read_to_learn(words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
+    """Characters that a fresh tokenizer was given of 5,000 texts made with `words`."""
+    given: list[str] = []
+    learn = models.train_tokenizer
+
+    def listening(texts: Iterable[str], vocabulary: int) -> Any:
+        given.extend(texts)
+        return learn(given, vocabulary)
+
+    tmp_path.mkdir(exist_ok=True)
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{words.format(n)}\n" for n in range(5000)), encoding="utf-8")
+    monkeypatch.setattr(models, "train_tokenizer", listening)
+    with Progress() as progress:
+        prepare.prepare(Settings(str(path), "fresh:tiny"), Run(tmp_path / "run"), progress)
+    return sum(map(len, given))
+
+
+def test_a_tokenizer_learns_from_no_more_than_the_first_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(prepare, "TOKENIZER_CHARACTERS", 1_000)
+    assert 1_000 <= read_to_learn("What is it with {}?", monkeypatch, tmp_path) < 1_050
+
+
+def test_a_tokenizer_learns_from_no_more_words_than_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(prepare, "TOKENIZER_WORDS", 5_000)
+    assert read_to_learn("今日は{}番目の質問です", monkeypatch, tmp_path) < 5_000
+    monkeypatch.setattr(prepare, "TOKENIZER_WORDS", 50_000)
+    assert read_to_learn("What is it with {}?", monkeypatch, tmp_path / "b") > 90_000
