@@ -84,8 +84,7 @@ class Windows:
         self.tokens, self.length, self.end, self.seed = np.asarray(tokens), length, end, seed
         self._edges, self._long = _cut(self.tokens, length, end)
         self._claims = np.diff(self._edges).astype(np.min_scalar_type(length))
-        for _, last in self._long:
-            self._claims[last - 1] = length
+        self._claims[self._long[:, 1] - 1] = length
         self._histogram = _counted(self._claims, length)
         self._bounds, claims = _row_by_row(pack(self._histogram), self._claims)
         self._places = np.empty_like(self._bounds, shape=len(claims))
@@ -129,7 +128,7 @@ class Windows:
     def _arranged(self, number: int) -> _Epoch:
         random = np.random.default_rng([self.seed, number])
         edges = self._edges
-        if self._long:
+        if len(self._long):
             edges = edges.copy()
             for first, last in self._long:
                 slack = (last - first) * self.length - int(edges[last] - edges[first])
@@ -191,20 +190,19 @@ def stretches(tokens: Tokens, length: int, end: int) -> Iterator[tuple[Indices, 
         )
 
 
-def _cut(tokens: Tokens, length: int, end: int) -> tuple[Narrow, list[tuple[int, int]]]:
-    """Where stretches begin, with the last one's end; and the stretches of `LONG` documents."""
+def _cut(tokens: Tokens, length: int, end: int) -> tuple[Narrow, Indices]:
+    """Where stretches begin, with the last one's end; and (n, 2) those of `LONG` documents."""
     narrow = np.min_scalar_type(len(tokens))
     edges, long, count = [], [], 0
     for borders in _borders(tokens, end):
         pieces = -(-np.diff(borders) // length)
         firsts = count + np.cumsum(pieces) - pieces
-        long += [
-            (int(firsts[n]), int(firsts[n] + pieces[n])) for n in np.flatnonzero(pieces >= LONG)
-        ]
+        spans = np.stack([firsts, firsts + pieces], axis=1)
+        long.append(spans[pieces >= LONG])
         cuts = length * _ranges(np.zeros_like(pieces), pieces)
         edges.append((np.repeat(borders[:-1], pieces) + cuts).astype(narrow))
         count += len(cuts)
-    return np.append(np.concatenate(edges), narrow.type(len(tokens) - 1)), long
+    return np.append(np.concatenate(edges), narrow.type(len(tokens) - 1)), np.concatenate(long)
 
 
 def _borders(tokens: Tokens, end: int) -> Iterator[Indices]:
