@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 from tests.trainer.runs_on_disk import make_run, write_metrics
 from trainer.cli import COMMANDS, main
 
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example_and_exits_with_0(command: str, capsys: pytest.CaptureFixture[str]):
@@ -15,6 +18,18 @@ def test_help_has_an_example_and_exits_with_0(command: str, capsys: pytest.Captu
         main([command, "--help"])
     assert exit_.value.code == 0
     assert f"python -m trainer {command}" in capsys.readouterr().out
+
+
+def test_every_option_that_newcomers_from_gpt_2_simple_are_told_of_exists(
+    capsys: pytest.CaptureFixture[str],
+):
+    page = Path(__file__).parents[2] / "docs" / "model-makers" / "from-gpt-2-simple.md"
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+    told = set(OPTION.findall(page.read_text(encoding="utf-8")))
+    assert len(told) > 20
+    assert told <= set(OPTION.findall(capsys.readouterr().out))
 
 
 @pytest.mark.parametrize(
