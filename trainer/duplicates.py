@@ -120,16 +120,15 @@ def find(texts: Iterable[str], folder: Path, *, firsts: bool = True) -> Found:
 
 def _fill(columns: _Columns, texts: Iterable[str]) -> None:
     for batch in _batches(texts):
-        columns.exact.append(np.asarray([_text_hash(words) for words in batch], np.uint64))
-        lengths = np.asarray([len(words) for words in batch], np.int64)
-        hashes = np.asarray([_word_hash(word) for words in batch for word in words], np.uint64)
-        columns.near.append(_joined(hashes, lengths))
-        long = lengths >= LONG
-        if long.any():
-            columns.numbers.append(columns.count + np.flatnonzero(long))
-            _sketch(columns, hashes[np.repeat(long, lengths)], lengths[long])
+        plain = [[word.strip(EDGES) or word for word in words] for words in batch]
+        columns.exact.append(_hashes(batch))
+        columns.near.append(_hashes(plain))
+        long = {n: words for n, words in enumerate(plain, columns.count) if len(words) >= LONG}
+        if long:
+            columns.numbers.append(np.asarray([*long], np.int64))
+            _sketch(columns, [*long.values()])
         columns.count += len(batch)
-        columns.long_count += int(long.sum())
+        columns.long_count += len(long)
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[list[str]]]:
@@ -147,40 +146,20 @@ def _batches(texts: Iterable[str]) -> Iterator[list[list[str]]]:
         yield batch
 
 
-def _text_hash(words: list[str]) -> int:
-    return int.from_bytes(blake2b(" ".join(words).encode(), digest_size=8).digest(), "little")
+def _hashes(batch: list[list[str]]) -> Hashes:
+    """A hash of each text, of its words with single spaces."""
+    digests = (blake2b(" ".join(words).encode(), digest_size=8).digest() for words in batch)
+    return np.frombuffer(b"".join(digests), np.uint64)
 
 
-def _word_hash(word: str) -> int:
-    return zlib.crc32((word.strip(EDGES) or word).encode())
-
-
-def _joined(hashes: Hashes, lengths: Indices) -> Hashes:
-    """One hash for each text: the sum of its words' hashes, each times a power for its place."""
-    places = _places(lengths)
-    powers = np.full(int(lengths.max()) + 1, MIXERS[RUN])
-    sums = np.concatenate(
-        [np.zeros(1, np.uint64), np.cumsum(hashes * np.cumprod(powers, dtype=np.uint64)[places])]
-    )
-    stops = np.cumsum(lengths)
-    return sums[stops] - sums[stops - lengths]
-
-
-def _places(lengths: Indices) -> Indices:
-    """Of each word, how many stand before it in its text."""
-    begins = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum()) - np.repeat(begins, lengths)
-
-
-def _sketch(columns: _Columns, hashes: Hashes, lengths: Indices) -> None:
-    """Add the minima of long texts, from all their words' hashes."""
-    runs, starts = _runs(hashes, lengths)
-    sketches = np.zeros((len(lengths), MINIMA), np.uint8)
-    bands = np.zeros((BANDS, len(lengths)), np.uint32)
+def _sketch(columns: _Columns, long: list[list[str]]) -> None:
+    """Add the minima of long texts."""
+    runs, starts = _runs(long)
+    sketches = np.zeros((len(long), MINIMA), np.uint8)
+    bands = np.zeros((BANDS, len(long)), np.uint32)
     for index in range(MINIMA):
-        minima = np.minimum.reduceat(
-            (runs * FACTORS[index] + OFFSETS[index]) >> np.uint64(32), starts
-        )
+        hashes = (runs * FACTORS[index] + OFFSETS[index]) >> np.uint64(32)
+        minima = np.minimum.reduceat(hashes, starts)
         sketches[:, index] = minima & np.uint64(0xFF)
         band = bands[index * BANDS // MINIMA]
         band *= np.uint32(0x01000193)  # FNV's prime
@@ -190,17 +169,21 @@ def _sketch(columns: _Columns, hashes: Hashes, lengths: Indices) -> None:
         column.append(band)
 
 
-def _runs(hashes: Hashes, lengths: Indices) -> tuple[Hashes, Indices]:
+def _runs(long: list[list[str]]) -> tuple[Hashes, Indices]:
     """Hashes of all runs of three words, one after another, and where each text's begin."""
+    hashes = np.asarray([zlib.crc32(word.encode()) for words in long for word in words], np.uint64)
     number = len(hashes) - RUN + 1
     runs = np.zeros(number, np.uint64)
     for place in range(RUN):
         runs += hashes[place : place + number] * MIXERS[place]
     runs = (runs ^ (runs >> np.uint64(29))) * MIXERS[RUN]
     runs ^= runs >> np.uint64(32)
-    inside = _places(lengths) <= np.repeat(lengths - RUN, lengths)
-    counts = lengths - RUN + 1
-    return runs[inside[:number]], np.cumsum(counts) - counts
+    lengths = np.asarray([len(words) for words in long], np.int64)
+    stops, counts = np.cumsum(lengths), lengths - RUN + 1
+    inside = np.ones(number, np.bool_)
+    for place in range(1, RUN):  # runs that go on into the next text
+        inside[stops[:-1] - place] = False
+    return runs[inside], np.cumsum(counts) - counts
 
 
 def _repeated(keys: _Column, copies: NDArray[np.uint8]) -> Iterator[tuple[Indices, Indices]]:
