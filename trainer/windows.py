@@ -5,8 +5,8 @@ first token is learnt from the end token alone, which is how the bot begins, and
 the model learns to end. Nothing is learnt across the border of two documents. One that is longer
 than a row is cut into stretches of a row, each of which begins as if nothing stood before it.
 
-All stretches are in random order, so something of each is in memory: some 15 bytes, and 25 while
-the next epoch is arranged.
+All stretches are in random order, so something of each is in memory: some 15 bytes, of long text
+25, and 25 to 40 while the next epoch is arranged.
 """
 
 from collections.abc import Iterator

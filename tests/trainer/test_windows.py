@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer import windows
@@ -24,6 +24,7 @@ def tokens_of(sizes: list[int]) -> np.ndarray:
     return np.array(flat)
 
 
+unhurried = settings(deadline=None)
 SMAPS = Path("/proc/self/smaps")
 
 
@@ -67,6 +68,7 @@ sizes_and_shape = st.tuples(
 )
 
 
+@unhurried
 @given(shape=sizes_and_shape)
 def test_every_token_but_the_first_is_a_target_exactly_once_an_epoch(
     shape: tuple[list[int], int, int, int],
@@ -84,6 +86,7 @@ def test_every_token_but_the_first_is_a_target_exactly_once_an_epoch(
         assert seen == Counter(tokens_of(sizes)[1:].tolist())
 
 
+@unhurried
 @given(shape=sizes_and_shape, step=st.integers(0, 10_000))
 def test_a_stretch_is_a_document_or_a_part_of_one_longer_than_a_row(
     shape: tuple[list[int], int, int, int], step: int
@@ -109,6 +112,7 @@ def test_a_stretch_is_a_document_or_a_part_of_one_longer_than_a_row(
             assert (inputs, targets) in short or inside
 
 
+@unhurried
 @given(step=st.integers(0, 1000))
 def test_a_batch_depends_on_seed_and_step_only(step: int):
     used = made(TITLES)
@@ -204,6 +208,7 @@ def test_the_order_is_numpys_own_permutation_so_that_older_runs_go_on_as_they_be
         assert [int(batch.inputs[0, 1]) for batch in batches] == (1 + 9 * documents).tolist()
 
 
+@unhurried
 @given(shape=sizes_and_shape, scanned=st.integers(1, 50), ranked=st.integers(1, 50))
 def test_rows_are_the_same_however_much_is_looked_at_together(
     shape: tuple[list[int], int, int, int], scanned: int, ranked: int
