@@ -6,7 +6,7 @@ the model learns to end. Nothing is learnt across the border of two documents. O
 than a row is cut into stretches of a row, each of which begins as if nothing stood before it.
 
 All stretches are in random order, so something of each is in memory: some 15 bytes, of long text
-25, and 25 to 40 while the next epoch is arranged.
+25, and up to 40 while the next epoch is arranged.
 """
 
 from collections.abc import Iterator
