@@ -212,7 +212,10 @@ class Scheduler:
                 self._fail(request, error)
             self._running.clear()
             return
-        self._leave([self._ends(slot, token) for slot, token in enumerate(chosen)])
+        leaving = [self._ends(slot, token) for slot, token in enumerate(chosen)]
+        # Readers first: what a text leaves behind can take long to put aside.
+        self._outbox.deliver()
+        self._leave(leaving)
 
     def _compute(self) -> list[int]:
         """Run a step of the model and choose each text's next token."""

@@ -86,6 +86,9 @@ class Breakable(Decoder):
         self.may_step = threading.Event()
         """A step waits until this is set."""
         self.may_step.set()
+        self.may_copy = threading.Event()
+        """Copying a row waits until this is set."""
+        self.may_copy.set()
         super().__init__(model / GRAPH, read_card(model).architecture, slots, threads=1, kept=kept)
         self.steps = 0
         self.calls.clear()
@@ -99,6 +102,10 @@ class Breakable(Decoder):
         self.prompts.append(tokens.tolist())
         self.calls.append("chunk")
         return super().prefill(slot, tokens, start)
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        self.may_copy.wait()
+        super().copy(source, target, length)
 
     def step(
         self,
@@ -129,4 +136,5 @@ async def breakable_engine(
         yield backend, decoder
     finally:
         decoder.may_step.set()
+        decoder.may_copy.set()
         await backend.aclose()

@@ -496,6 +496,13 @@ async def test_a_prompt_is_read_once_for_all_of_its_texts(tiny_model: Path):
         assert decoder.prefills == 1
 
 
+async def test_a_text_is_handed_over_before_what_it_leaves_behind_is_put_aside(tiny_model: Path):
+    async with breakable_engine(tiny_model, kept=1) as (backend, decoder):
+        decoder.may_copy.clear()
+        [text] = await asyncio.wait_for(read(backend, Prompt("What would you do", LONG)), 30)
+        assert text.finish_reason == "length"
+
+
 async def test_closing_the_model_ends_all_texts_as_cancelled_and_the_thread(
     held: tuple[OnnxBackend, Breakable],
 ):
