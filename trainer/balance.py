@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from backends.decoding.draws import no_wishes
 from backends.model_directory import GRAPH, Architecture
 from backends.onnx_engine.decoder import CPU, open_session
 from trainer.arithmetic import Floating
@@ -120,6 +121,6 @@ def _feeds(sizes: Architecture, tokens: NDArray[np.integer]) -> dict[str, NDArra
         "seqlens_k": np.array([length - 1], np.int32),
         "total_sequence_length": np.array(length, np.int32),
         "logit_rows": np.zeros(1, np.int64),
-        "temperatures": np.ones((1, 1), np.float32),
+        **no_wishes(1).inputs(),
         **past,
     }

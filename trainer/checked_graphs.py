@@ -145,5 +145,5 @@ def _decoded(decoder: Decoder, tokens: NDArray[np.int64]) -> NDArray[np.float32]
     for position in range(half, len(tokens)):
         pair = tokens[[position - 1, position]]
         lengths = np.array([max(position - 1, 0), position])
-        rows.append(decoder.step(pair, lengths)[1].copy())
+        rows.append(decoder.step(pair, lengths).logits[np.array([1])][0])
     return np.stack(rows)

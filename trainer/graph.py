@@ -9,24 +9,20 @@ Inputs (B rows, S new tokens a row, C cache capacity, R rows of logits wanted):
     seqlens_k                 int32 (B,), cached and new tokens of each row, less one
     total_sequence_length     int32 (), the longest row's cached and new tokens
     logit_rows                int64 (R,), which of the B * S tokens to predict from
-    temperatures              float32 (R, 1), above 0
     past_key_I, past_value_I  (B, cached heads, C, head width) for each layer I, of the type in
                               which the precision has real numbers: float32, float16 or bfloat16
 Outputs:
-    logits                    float32 (R, vocabulary)
-    weights                   float32 (R, padded vocabulary), softmax(logits / temperatures), and
-                              zeros behind it up to a multiple of the sampler's blocks
     present_key_I, present_value_I, as the past with the new tokens written in
+and those of `sampling_graph`, to which the logits go.
 """
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from backends.decoding.weights import padded
 from backends.model_directory import Architecture, Precision
+from trainer import sampling_graph
 from trainer.arithmetic import ARITHMETIC, Arithmetic
 from trainer.gpt2_graph import gpt2
 from trainer.llama_graph import llama
@@ -51,21 +47,10 @@ def assemble(weights: Weights, sizes: Architecture, how: Arithmetic) -> onnx.Mod
     """Return the decoder whose matrices are multiplied so."""
     nodes = Nodes(how.real)
     logits = FAMILIES[sizes.family](nodes, how, weights, sizes)
-    # ONNX Runtime removes an Identity when it loads, but not a Cast that changes nothing.
-    if how.real == TensorProto.FLOAT:
-        nodes.add("Identity", [logits], output="logits")
-    else:
-        nodes.add("Cast", [logits], output="logits", to=TensorProto.FLOAT)
-    _weigh(nodes, sizes)
+    if how.real != TensorProto.FLOAT:
+        logits = nodes.add("Cast", [logits], to=TensorProto.FLOAT)
+    sampling_graph.add_sampling(nodes, logits, sizes.vocabulary)
     return _model(nodes, sizes)
-
-
-def _weigh(nodes: Nodes, sizes: Architecture) -> None:
-    """Add what sampling does with the whole vocabulary."""
-    cooled = nodes.add("Div", ["logits", "temperatures"])
-    probabilities = nodes.add("Softmax", [cooled], axis=-1)
-    behind = np.array([0, 0, 0, padded(sizes.vocabulary) - sizes.vocabulary])
-    nodes.add("Pad", [probabilities, nodes.constant("behind", behind)], output="weights")
 
 
 def save_graph(model: onnx.ModelProto, path: Path, external_above: int = EXTERNAL_ABOVE) -> None:
@@ -81,7 +66,7 @@ def _model(nodes: Nodes, sizes: Architecture) -> onnx.ModelProto:
         nodes.nodes,
         sizes.family,
         _inputs(sizes, nodes.real),
-        _outputs(sizes, nodes.real),
+        [*sampling_graph.outputs(sizes.vocabulary), *_cache("present", sizes, nodes.real)],
         [numpy_helper.from_array(value, name) for name, value in nodes.constants.items()],
     )
     domains = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
@@ -96,19 +81,8 @@ def _inputs(sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
         tensor("seqlens_k", TensorProto.INT32, ["B"]),
         tensor("total_sequence_length", TensorProto.INT32, []),
         tensor("logit_rows", TensorProto.INT64, ["R"]),
-        tensor("temperatures", TensorProto.FLOAT, ["R", 1]),
+        *sampling_graph.inputs(),
         *_cache("past", sizes, real),
-    ]
-
-
-def _outputs(sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
-    widths = {"logits": sizes.vocabulary, "weights": padded(sizes.vocabulary)}
-    return [
-        *(
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["R", width])
-            for name, width in widths.items()
-        ),
-        *_cache("present", sizes, real),
     ]
 
 

@@ -1,12 +1,13 @@
-"""Choose the next token of every running text at once, from the logits of a step.
+"""Choose the next token of every running text at once, from what a step drew.
 
 Nothing here depends on the row a text is in or on its neighbours: randomness is a function of a
 text's seed and position, and each row's sums are made in the same order whatever the batch is.
 The order of the filters is that of Hugging Face's generation: bias, penalties, temperature, top-k,
 top-p, min-p.
 
-What touches the whole vocabulary, the softmax, can be made by the graph, which has all cores; what
-concerns a few tokens, such as penalties, is mended in its result here.
+What touches the whole vocabulary is done before, for all rows, as this module wishes (`draws`).
+Here a drawn token is kept or refused; a row whose token was refused draws again, as does one with
+top-k, which has only a few candidates.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,13 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.decoding.draws import Draws, Wishes
+from backends.decoding.penalties import Penalties
 from backends.decoding.philox import uniform
 from backends.decoding.weights import (
     NONE,
+    Doubles,
     Floats,
     Ints,
     accept,
-    keep_top,
     padded,
     pick,
     running_sums,
@@ -36,8 +39,6 @@ COLDEST = 1e-6
 DAMAGED = -2
 """Stands where logits are not finite."""
 
-_FAINT = 1e-10
-"""A row whose weights sum up to less may have lost tokens to float32: they are made anew."""
 _AHEAD = 32
 """Random numbers of a text made at once: making one costs as much as making many."""
 
@@ -47,17 +48,14 @@ _ROW = np.dtype(
         ("top_k", "i8"),
         ("top_p", "f8"),
         ("min_p", "f4"),
-        ("repetition", "f4"),
-        ("presence", "f4"),
         ("seed", "u8"),
         ("position", "u8"),
         ("greedy", "?"),
+        ("limited", "?"),
         ("watched", "?"),
-        ("prompt", "i8"),
-        ("seen", "i8"),
     ]
 )
-"""What is known of a row: its sampling, and how much it has read and written."""
+"""The sampling of a row, and how much it has written."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +73,12 @@ class Sampler:
         """Remember at most the newest `history` tokens of a text for its penalties."""
         self._vocabulary = vocabulary
         self._rows = np.zeros(slots, _ROW)
-        # Behind its newest token a row repeats its oldest: penalising that twice changes nothing.
-        self._seen = np.zeros((slots, history), np.int64)
+        self._penalties = Penalties(slots, vocabulary, history)
         self._random = np.zeros((slots, _AHEAD))
         """The numbers of each text's first attempts, from its last multiple of `_AHEAD` on."""
-        self._bias: dict[int, tuple[Ints, Floats]] = {}
         self._reports: dict[int, int] = {}
-        self._weights = np.zeros((0, padded(vocabulary)), np.float32)
-        """Of this step: a token's probability up to a factor of the row's own, (B, padded)."""
         self.likelihoods: dict[int, Likelihood] = {}
         """After `choose`: by row, where log-probabilities are asked for."""
-
-    @property
-    def temperatures(self) -> Floats:
-        """The temperature of each row, (slots,), by which to divide its logits."""
-        return self._rows["temperature"]
 
     def enter(
         self,
@@ -109,68 +98,59 @@ class Sampler:
             sampling.top_k,
             sampling.top_p,
             sampling.min_p,
-            sampling.repetition_penalty,
-            sampling.presence_penalty,
             seed % 2**64,
             len(written),
             greedy,
+            not greedy and 0 < sampling.top_k < self._vocabulary,
             bool(sampling.bad_words) or sampling.max_copied_words > 0,
-            0,
-            0,
         )
         self._prepare_random(row)
-        self._drop_extras(row)
-        known = {token: bias for token, bias in sampling.logit_bias.items() if self._knows(token)}
-        if known:
-            self._bias[row] = (np.array([*known]), np.array([*known.values()], np.float32))
+        self._penalties.enter(row, sampling, prompt, written)
+        self._reports.pop(row, None)
         if sampling.logprobs is not None:
             self._reports[row] = sampling.logprobs
-        known_prompt = list(dict.fromkeys(prompt))
-        newest = [*known_prompt, *written][-self._seen.shape[1] :]
-        if newest:
-            self._seen[row] = newest[0]
-            self._seen[row, : len(newest)] = newest
-        self._rows[row]["seen"] = len(newest)
-        self._rows[row]["prompt"] = max(len(newest) - len(written), 0)
 
     def move(self, source: int, target: int) -> None:
         """Put the text of one row into another."""
         self._rows[target] = self._rows[source]
-        self._seen[target] = self._seen[source]
         self._random[target] = self._random[source]
-        self._drop_extras(target)
-        if source in self._bias:
-            self._bias[target] = self._bias.pop(source)
+        self._penalties.move(source, target)
+        self._reports.pop(target, None)
         if source in self._reports:
             self._reports[target] = self._reports.pop(source)
 
-    def choose(self, logits: Floats, refuses: Refuses, weights: Floats | None = None) -> Ints:
-        """Return the next token of each of the first B rows for logits (B, vocabulary).
+    def wishes(self, count: int) -> Wishes:
+        """Return what the first `count` rows want of this step."""
+        rows = self._rows[:count]
+        return Wishes(
+            *self._penalties.of_first(count),
+            temperatures=rows["temperature"][:, None],
+            random=self._numbers(np.arange(count), 0)[:, None],
+            candidates=int((rows["top_k"] * rows["limited"]).max(initial=1)),
+        )
 
-        `weights` (B, padded vocabulary) are softmax(logits / temperatures) with zeros behind;
-        without them they are made here. Both are overwritten. `DAMAGED` stands where logits are
-        not finite, and `NONE` where `refuses`, which is asked for rows that must not hold some
-        words only, leaves no token.
+    def choose(self, draws: Draws, refuses: Refuses) -> Ints:
+        """Return the next token (B,) of each of the first B rows, which wanted these draws.
+
+        `DAMAGED` stands where logits are not finite, and `NONE` where `refuses`, which is asked
+        for rows that must not hold some words only, leaves no token.
         """
-        rows = self._rows[: len(logits)]
-        plain = {row: logits[row].copy() for row in self._reports if row < len(rows)}
-        stale = self._take(weights, len(rows))
-        stale |= self._add_bias(logits)
-        stale |= self._penalise(logits, rows)
-        tokens = np.full(len(rows), DAMAGED)
-        likeliest = np.flatnonzero(rows["greedy"])
-        if len(likeliest):
-            tokens[likeliest] = self._likeliest(logits, likeliest, refuses)
-        if len(likeliest) < len(rows):
-            drawn = np.flatnonzero(~rows["greedy"])
-            self._weigh(logits, drawn[stale[drawn]])
-            tokens[drawn] = self._draw(logits, drawn, refuses)
-        self._remember(tokens, rows)
+        rows = self._rows[: len(draws.drawn)]
+        finite = np.isfinite(draws.sums[:, 0])
+        tokens = np.where(rows["greedy"], draws.best_tokens[:, 0], draws.drawn[:, 0])
+        kept = rows["greedy"] | (_passes(rows, draws.sums) & ~rows["limited"])
+        for row in np.flatnonzero(kept & rows["watched"] & finite):
+            kept[row] = not refuses(int(row), int(tokens[row]))
+        again = np.flatnonzero(~kept & finite)
+        if len(again):
+            self._again(tokens, draws, again, refuses)
+        tokens[~finite] = DAMAGED
         self.likelihoods = {
-            row: _likelihood(scores, int(tokens[row]), self._reports[row])
-            for row, scores in plain.items()
-            if tokens[row] >= 0
+            row: self._likelihood(draws, row, int(tokens[row]), count)
+            for row, count in self._reports.items()
+            if row < len(rows) and tokens[row] >= 0
         }
+        self._remember(tokens, rows)
         return tokens
 
     def _prepare_random(self, row: int) -> None:
@@ -181,157 +161,100 @@ class Sampler:
             np.full(_AHEAD, state["seed"]), positions, np.zeros(_AHEAD, np.uint64)
         )
 
-    def _knows(self, token: int) -> bool:
-        return 0 <= token < self._vocabulary
-
-    def _drop_extras(self, row: int) -> None:
-        self._bias.pop(row, None)
-        self._reports.pop(row, None)
-
-    def _take(self, weights: Floats | None, count: int) -> NDArray[np.bool_]:
-        """Work on the weights given; returns which rows have none yet, (count,)."""
-        if weights is None and len(self._weights) < len(self._rows):
-            self._weights = np.zeros((len(self._rows), padded(self._vocabulary)), np.float32)
-        elif weights is not None:
-            self._weights = weights
-        return np.full(count, weights is None)
-
-    def _add_bias(self, logits: Floats) -> NDArray[np.bool_]:
-        """Add each row's bias; returns which rows' weights are wrong now, (B,)."""
-        stale = np.zeros(len(logits), np.bool_)
-        for row, (tokens, bias) in self._bias.items():
-            if row < len(logits):
-                logits[row, tokens] += bias
-                stale[row] = True
-        return stale
-
-    def _penalise(self, logits: Floats, rows: NDArray[np.void]) -> NDArray[np.bool_]:
-        """Lower tokens seen before (repetition: Keskar et al. 2019, section 4.1).
-
-        Weights are lowered with them; returns the rows where that cannot be, as a negative penalty
-        could raise a weight beyond float32, (B,).
-        """
-        if (rows["repetition"] != 1).any():
-            seen = self._seen[: len(rows), : rows["seen"].max()]
-            each = np.arange(len(rows))[:, None]
-            places = seen + each * logits.shape[1]
-            penalty = np.where(rows["seen"] > 0, rows["repetition"], np.float32(1))[:, None]
-            scores = logits.ravel().take(places)
-            lowered = np.where(scores > 0, scores / penalty, scores * penalty)
-            logits.ravel()[places] = lowered
-            self._lower(seen + each * self._weights.shape[1], lowered - scores, rows)
-        for row in np.flatnonzero(rows["presence"]):
-            written = np.unique(self._seen[row, rows["prompt"][row] : rows["seen"][row]])
-            logits[row, written] -= rows["presence"][row]
-            places = written + row * self._weights.shape[1]
-            self._lower(places[None], -rows["presence"][row], rows[row : row + 1])
-        return (rows["repetition"] < 1) | (rows["presence"] < 0)
-
-    def _lower(self, places: Ints, by: Floats, rows: NDArray[np.void]) -> None:
-        """Change the weights at flat places (len(rows), N) as if their logits had changed `by`."""
-        weights = self._weights.ravel()
-        # What is not finite shows in the sum of the weights.
-        with np.errstate(invalid="ignore", over="ignore"):
-            factor = np.exp(by / rows["temperature"][:, None])
-            weights[places] = weights.take(places) * factor
-
-    def _likeliest(self, logits: Floats, rows: Ints, refuses: Refuses) -> Ints:
-        tokens = (logits if len(rows) == len(logits) else logits[rows]).argmax(axis=1)
-        # A single number that is none is taken for the highest one.
-        damaged = ~np.isfinite(logits[rows, tokens])
-        for place in np.flatnonzero(self._rows["watched"][rows] & ~damaged):
-            row = int(rows[place])
-            while refuses(row, int(tokens[place])):
-                logits[row, tokens[place]] = -np.inf
-                tokens[place] = logits[row].argmax()
-                if logits[row, tokens[place]] == -np.inf:
-                    tokens[place] = NONE
-                    break
-        return np.where(damaged, DAMAGED, tokens)
-
-    def _weigh(self, logits: Floats, rows: Ints) -> None:
-        """Make the weights of some rows from their logits, the likeliest token's being 1."""
-        for row in rows:
-            weights = self._weights[row, : self._vocabulary]
-            with np.errstate(invalid="ignore"):  # what is not finite shows in the sum
-                np.subtract(logits[row], logits[row].max(), out=weights)
-                np.divide(weights, self._rows["temperature"][row], out=weights)
-                np.exp(weights, out=weights)
-
-    def _draw(self, logits: Floats, rows: Ints, refuses: Refuses) -> Ints:
-        """Draw a token for each of the rows from their weights, which are used up."""
-        sums = self._whole_sums(logits, rows)
-        whole = sums[:, -1]
-        finite = np.isfinite(whole)
-        chosen = np.where(finite, NONE, DAMAGED)
-        floor = self._floor(rows)
-        at = np.flatnonzero(finite)
-        sums = sums[at]
-        attempt = np.uint64(0)
-        while len(at):
-            tokens = pick(self._weights, rows[at], sums, self._numbers(rows[at], attempt))
-            top_p = self._rows["top_p"][rows[at]]
-            accepted = accept(
-                self._weights, rows[at], tokens, top_p * whole[at], whole[at], floor[at]
-            )
-            for place in np.flatnonzero(accepted & self._rows["watched"][rows[at]]):
-                row, token = int(rows[at[place]]), int(tokens[place])
-                if token != NONE and refuses(row, token):
-                    accepted[place] = False
-                    self._weights[row, token] = 0
-            chosen[at[accepted]] = tokens[accepted]
-            at = at[~accepted]
-            sums = running_sums(self._weights, rows[at])
-            attempt += np.uint64(1)
-        return chosen
-
-    def _numbers(self, rows: Ints, attempt: np.uint64) -> NDArray[np.float64]:
+    def _numbers(self, rows: Ints, attempt: int) -> Doubles:
         """Return random numbers from 0 to 1, one of each row's text at its position."""
-        state = self._rows[rows]
+        positions = self._rows["position"][rows]
         if attempt == 0:
-            return self._random[rows, (state["position"] % np.uint64(_AHEAD)).astype(np.intp)]
-        return uniform(state["seed"], state["position"], np.full(len(rows), attempt))
+            return self._random[rows, (positions % np.uint64(_AHEAD)).astype(np.intp)]
+        attempts = np.full(len(rows), attempt, np.uint64)
+        return uniform(self._rows["seed"][rows], positions, attempts)
 
-    def _whole_sums(self, logits: Floats, rows: Ints) -> NDArray[np.float64]:
-        """Return running sums, faint rows weighed anew and what top-k leaves out dropped."""
-        sums = running_sums(self._weights, rows)
-        top_k = self._rows["top_k"][rows]
-        faint = sums[:, -1] < _FAINT
-        limited = (top_k > 0) & (top_k < self._vocabulary)
-        self._weigh(logits, rows[faint])
+    def _again(self, tokens: Ints, draws: Draws, rows: Ints, refuses: Refuses) -> None:
+        """Choose tokens for rows of which none was kept."""
+        greedy, limited = self._rows["greedy"][rows], self._rows["limited"][rows]
+        for row in rows[greedy]:
+            tokens[row] = _next_likeliest(draws, int(row), refuses)
         if limited.any():
-            self._weights[rows[limited]] = keep_top(self._weights[rows[limited]], top_k[limited])
-        changed = np.flatnonzero(faint | limited)
-        if len(changed):
-            sums[changed] = running_sums(self._weights, rows[changed])
-        return sums
+            few, names = rows[limited], draws.best_tokens
+            weights = self._candidates(draws, few)
+            first = pick(weights, running_sums(weights), self._numbers(few, 0))
+            found = self._draw(
+                weights, few, first, lambda row, at: refuses(row, int(names[row, at]))
+            )
+            tokens[few] = np.where(found == NONE, NONE, names[few, found])
+        others = rows[~(greedy | limited)]
+        if len(others):
+            tokens[others] = self._draw(draws.weights[others], others, tokens[others], refuses)
 
-    def _floor(self, rows: Ints) -> Floats:
-        """Return the least weight that min-p lets through, (len(rows),)."""
-        floor = self._rows["min_p"][rows]
-        for place in np.flatnonzero(floor):
-            floor[place] *= self._weights[rows[place]].max()
-        return floor
+    def _candidates(self, draws: Draws, rows: Ints) -> Floats:
+        """Return the weights of the rows' top-k candidates, (len(rows), padded K)."""
+        best = draws.best[rows]
+        cooled = (best - best[:, :1]) / self._rows["temperature"][rows, None]
+        wanted = np.arange(best.shape[1]) < self._rows["top_k"][rows, None]
+        weights = np.zeros((len(rows), padded(best.shape[1])), np.float32)
+        weights[:, : best.shape[1]] = np.where(wanted, np.exp(cooled), 0)
+        return weights
+
+    def _draw(self, weights: Floats, rows: Ints, found: Ints, refuses: Refuses) -> Ints:
+        """Draw an index of each row from its weights (len(rows), N), which are used up.
+
+        `found` are the first draws; others are made of rows where they are refused.
+        """
+        chosen = np.full(len(rows), NONE)
+        state = self._rows[rows]
+        whole = running_sums(weights)[:, -1]
+        nucleus, floor = state["top_p"] * whole, state["min_p"] * weights.max(axis=1)
+        at = np.arange(len(rows))
+        attempt = 0
+        while True:
+            left = weights[at]
+            accepted = accept(left, found, nucleus[at], whole[at], floor[at])
+            for place in np.flatnonzero(accepted & state["watched"][at] & (found != NONE)):
+                if refuses(int(rows[at[place]]), int(found[place])):
+                    accepted[place] = False
+                    left[place, found[place]] = 0
+            chosen[at[accepted]] = found[accepted]
+            weights[at] = left
+            at = at[~accepted]
+            if not len(at):
+                return chosen
+            attempt += 1
+            found = pick(weights[at], running_sums(weights[at]), self._numbers(rows[at], attempt))
 
     def _remember(self, tokens: Ints, rows: NDArray[np.void]) -> None:
-        """Note the new tokens for the penalties; beyond the memory the oldest written are lost."""
+        """Note the new tokens for the penalties, and move on."""
         rows["position"] += np.uint64(1)
         for row in np.flatnonzero(rows["position"] % np.uint64(_AHEAD) == 0):
             self._prepare_random(int(row))
-        first = np.flatnonzero(rows["seen"] == 0)
-        self._seen[first] = tokens[first][:, None]
-        history = self._seen.shape[1]
-        full = np.flatnonzero(rows["seen"] == history)
-        if len(full):
-            self._seen[full, :-1] = self._seen[full, 1:]
-            rows["seen"][full] -= 1
-            rows["prompt"][full] = np.maximum(rows["prompt"][full] - 1, 0)
-        self._seen[np.arange(len(rows)), rows["seen"]] = tokens
-        rows["seen"] += 1
+        self._penalties.add(tokens)
+
+    def _likelihood(self, draws: Draws, row: int, token: int, count: int) -> Likelihood:
+        """Return what the model itself thought of a token, before all changes."""
+        logits = draws.logits[np.array([row])][0, : self._vocabulary]
+        places = self._penalties.places(row)
+        logits[places] = draws.plain[row, : len(places)]
+        return _likelihood(logits, token, count)
+
+
+def _passes(rows: NDArray[np.void], sums: Doubles) -> NDArray[np.bool_]:
+    """Tell which drawn tokens top-p and min-p let through, (B,)."""
+    whole, own, above, largest = sums.T
+    nucleus = rows["top_p"] * whole
+    inside = (nucleus >= whole) | (above == 0) | (above < nucleus)
+    return inside & (own >= rows["min_p"] * largest)
+
+
+def _next_likeliest(draws: Draws, row: int, refuses: Refuses) -> int:
+    """Return the likeliest token that is not refused."""
+    logits = draws.logits[np.array([row])][0]
+    while logits[token := int(logits.argmax())] > -np.inf:
+        if not refuses(row, token):
+            return token
+        logits[token] = -np.inf
+    return NONE
 
 
 def _likelihood(logits: Floats, token: int, count: int) -> Likelihood:
-    """Return what the model itself thought of a token, from its logits (vocabulary,)."""
     scores = logits.astype(np.float64) - logits.max()
     scores -= np.log(np.exp(scores).sum())
     top = np.argpartition(-scores, min(count, len(scores) - 1))[:count]

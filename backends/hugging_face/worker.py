@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.decoding.draws import draw
 from backends.decoding.handover import Outbox
 from backends.decoding.sampling import DAMAGED, Sampler
 from backends.decoding.texts import Request, Text
@@ -157,7 +158,8 @@ class _Writing:
         """Choose the next token for logits (1, vocabulary), which are overwritten."""
         if self._sampler is None:
             self._sampler = self._begin(logits.shape[1])
-        [token] = self._sampler.choose(logits, lambda _, token: self._text.refuses(token)).tolist()
+        draws = draw(logits, self._sampler.wishes(1))
+        [token] = self._sampler.choose(draws, lambda _, token: self._text.refuses(token)).tolist()
         if token == DAMAGED:
             raise BackendError(
                 f"The model {self._name} computed something that is not a number: "

@@ -6,21 +6,21 @@ a prefill runs on one row alone, so what a prompt leaves there never depends on 
 
 import os
 import platform
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from backends.decoding.weights import padded
+from backends.decoding.draws import Draws, Wishes, no_wishes
+from backends.decoding.weights import Floats, padded
 from backends.model_directory import Architecture
 from backends.onnx_engine.cache import Cache, DeviceCache, HostCache
+from backends.onnx_engine.step import Step, bind
+from backends.onnx_engine.wide_rows import DeviceRows, HostRows, WideRows
 from backends.vocabulary import BackendError
 
-Floats = NDArray[np.float32]
 CPU = "CPUExecutionProvider"
 _ONLY_WHAT_IS_BOUND = onnxruntime.RunOptions()
 _ONLY_WHAT_IS_BOUND.only_execute_path_to_fetches = True
@@ -57,10 +57,10 @@ class Decoder:
             if self.on_cpu
             else DeviceCache(sizes, rows, carrier, "cuda", provider)
         )
-        self._buffers = _Buffers(slots, sizes)
-        self._steps: dict[int, onnxruntime.IOBinding] = {}
-        self.weights = self._buffers.weights[:0]
-        """The last step's probabilities with zeros behind them, (B, padded vocabulary)."""
+        shown, width = sizes.vocabulary, padded(sizes.vocabulary)
+        self._logits = self._wide_rows(width, shown, provider)
+        self._weights = self._wide_rows(width, width, provider)
+        self._steps: dict[int, Step] = {}
         self._probe(graph)
 
     @property
@@ -80,27 +80,27 @@ class Decoder:
         return self._read(0, tokens, 0, np.arange(len(tokens)))
 
     def step(
-        self,
-        tokens: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        temperatures: Floats | float = 1.0,
-    ) -> Floats:
-        """Read one more token into each of the first B slots.
+        self, tokens: NDArray[np.int64], lengths: NDArray[np.int64], wishes: Wishes | None = None
+    ) -> Draws:
+        """Read one more token into each of the first B slots, and draw what could come next.
 
-        `tokens`, `lengths` and `temperatures` are (B,); `lengths` counts what the slots held
-        before. Returns the logits (B, vocabulary), and leaves softmax(logits / temperatures) in
-        `weights`; both are the caller's until the next step.
+        `tokens` and `lengths` are (B,); `lengths` counts what the slots held before.
         """
+        return self.run(self.prepare(tokens, lengths, wishes))
+
+    def prepare(
+        self, tokens: NDArray[np.int64], lengths: NDArray[np.int64], wishes: Wishes | None = None
+    ) -> Step:
+        """Put a step's inputs where the graph reads them; `run` it next."""
         width = len(tokens)
-        buffers = self._buffers
-        buffers.tokens[:width] = tokens
-        buffers.positions[:width] = lengths
-        buffers.last[:width] = lengths
-        buffers.longest[...] = lengths.max() + 1
-        buffers.temperatures[:width, 0] = temperatures
-        self._run(self._steps.get(width) or self._bind_step(width))
-        self.weights = buffers.weights[:width]
-        return buffers.logits[:width]
+        step = self._steps.get(width) or self._bind_step(width)
+        step.prepare(tokens, lengths, wishes or no_wishes(width))
+        return step
+
+    def run(self, step: Step) -> Draws:
+        """Run what was prepared. The interpreter is free for other threads meanwhile."""
+        self._run(step.binding)
+        return step.draws
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` tokens of one row into another."""
@@ -115,35 +115,34 @@ class Decoder:
     ) -> Floats:
         """Run `tokens` through one slot and return the logits of the given rows among them."""
         end = start + len(tokens)
-        logits = np.empty((len(rows), self.sizes.vocabulary), np.float32)
+        logits = np.empty((len(rows), padded(self.sizes.vocabulary)), np.float32)
         inputs = {
             "input_ids": np.ascontiguousarray(tokens, np.int64)[None],
             "position_ids": np.arange(start, end)[None],
             "seqlens_k": np.array([end - 1], np.int32),
             "total_sequence_length": np.array(end, np.int32),
             "logit_rows": rows,
-            "temperatures": np.ones((len(rows), 1), np.float32),
+            **no_wishes(len(rows)).inputs(),
         }
         binding = self._session.io_binding()
         for name, value in inputs.items():
-            _bind(binding.bind_input, name, value)
-        _bind(binding.bind_output, "logits", logits)
+            bind(binding.bind_input, name, value)
+        bind(binding.bind_output, "logits", logits)
         self._bind_cache(binding, slot, 1)
         self._run(binding, _ONLY_WHAT_IS_BOUND)
-        return logits
+        return logits[:, : self.sizes.vocabulary]
 
-    def _bind_step(self, width: int) -> onnxruntime.IOBinding:
-        """Bind the step of the first `width` slots; all its memory stays where it is."""
-        binding, buffers = self._session.io_binding(), self._buffers
-        for name, value in buffers.inputs(width):
-            _bind(binding.bind_input, name, value)
-        _bind(binding.bind_output, "logits", buffers.logits[:width])
-        _bind(binding.bind_output, "weights", buffers.weights[:width])
+    def _bind_step(self, width: int) -> Step:
+        binding = self._session.io_binding()
         self._bind_cache(binding, 0, width)
-        # Another device gets a copy of the inputs when they are bound: then bind them every time.
+        step = Step(binding, width, self._logits, self._weights, copies=not self.on_cpu)
+        self._steps[width] = step
+        return step
+
+    def _wide_rows(self, width: int, shown: int, provider: str) -> WideRows:
         if self.on_cpu:
-            self._steps[width] = binding
-        return binding
+            return HostRows(self.slots, width, shown)
+        return DeviceRows(self.slots, width, shown, self._cache.device, provider)
 
     def _bind_cache(self, binding: onnxruntime.IOBinding, row: int, count: int) -> None:
         shape = (count, *self._cache.shape[3:])
@@ -164,31 +163,6 @@ class Decoder:
         # ONNX Runtime raises classes of its own without a common base but Exception.
         except Exception as error:
             raise _unfit(graph) from error
-
-
-class _Buffers:
-    """A decoding step's inputs and logits, allocated once."""
-
-    def __init__(self, slots: int, sizes: Architecture) -> None:
-        self.tokens = np.zeros(slots, np.int64)
-        self.positions = np.zeros(slots, np.int64)
-        self.last = np.zeros(slots, np.int32)
-        self.longest = np.zeros((), np.int32)
-        self.rows = np.arange(slots)
-        self.temperatures = np.ones((slots, 1), np.float32)
-        self.logits = np.zeros((slots, sizes.vocabulary), np.float32)
-        self.weights = np.zeros((slots, padded(sizes.vocabulary)), np.float32)
-
-    def inputs(self, width: int) -> list[tuple[str, NDArray[Any]]]:
-        """Return the graph's inputs for the first `width` slots, by name."""
-        return [
-            ("input_ids", self.tokens[:width, None]),
-            ("position_ids", self.positions[:width, None]),
-            ("seqlens_k", self.last[:width]),
-            ("total_sequence_length", self.longest),
-            ("logit_rows", self.rows[:width]),
-            ("temperatures", self.temperatures[:width]),
-        ]
 
 
 def _numbers(session: onnxruntime.InferenceSession, graph: Path) -> tuple[type[np.generic], int]:
@@ -258,8 +232,3 @@ def _int8_overflows() -> bool:
         return "vnni" not in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return True
-
-
-def _bind(bind: Callable[..., None], name: str, value: NDArray[Any]) -> None:
-    """Bind a contiguous array's memory; the caller keeps the array alive while it is bound."""
-    bind(name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data)

@@ -101,7 +101,8 @@ class Scheduler:
             self._drop_abandoned()
             self._read()
             self._step()
-            self._outbox.deliver()
+            if not self._running:
+                self._outbox.deliver()
         self._cancel_all()
         self._outbox.close()
 
@@ -174,6 +175,7 @@ class Scheduler:
         """
         start, goal = text.cached, len(text.tokens) - 1
         end = min(goal, (start // CHUNK + 1) * CHUNK)
+        self._outbox.deliver()
         try:
             if start < end:
                 self._decoder.prefill(row, np.array(text.tokens[start:end], np.int64), start)
@@ -213,17 +215,19 @@ class Scheduler:
             self._running.clear()
             return
         leaving = [self._ends(slot, token) for slot, token in enumerate(chosen)]
-        # Readers first: what a text leaves behind can take long to put aside.
-        self._outbox.deliver()
+        if any(leaving):
+            # Readers first: what a text leaves behind can take long to put aside.
+            self._outbox.deliver()
         self._leave(leaving)
 
     def _compute(self) -> list[int]:
         """Run a step of the model and choose each text's next token."""
         tokens = np.array([text.tokens[-1] for text in self._running])
         lengths = np.array([text.cached for text in self._running])
-        temperatures = self._sampler.temperatures[: len(tokens)]
-        logits = self._decoder.step(tokens, lengths, temperatures)
-        chosen = self._sampler.choose(logits, self._refuses, self._decoder.weights)
+        step = self._decoder.prepare(tokens, lengths, self._sampler.wishes(len(tokens)))
+        # Readers run while the graph does, not while this thread wants the interpreter.
+        self._outbox.deliver()
+        chosen = self._sampler.choose(self._decoder.run(step), self._refuses)
         for text in self._running:
             text.cached += 1
         return chosen.tolist()

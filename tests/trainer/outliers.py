@@ -1,11 +1,13 @@
 """Small models with outliers as pretrained ones have them, and texts that they write themselves."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import GPT2LMHeadModel
 
+from backends.decoding.draws import no_wishes
 from backends.model_directory import GRAPH
 from backends.onnx_engine.decoder import Decoder
 from tests.models import tiny_checkpoint
@@ -44,7 +46,7 @@ def write_text(source: Source, folder: Path) -> NDArray[np.int64]:
     decoder = Decoder(folder / GRAPH, source.sizes, slots=16, threads=1)
     random, texts = np.random.default_rng(0), np.zeros((16, source.sizes.context), np.int64)
     for position in range(source.sizes.context - 1):
-        logits = decoder.step(texts[:, position], np.full(16, position))
-        # The largest of logits with Gumbel noise is a sample (Maddison et al. 2014).
-        texts[:, position + 1] = (logits + random.gumbel(size=logits.shape)).argmax(1)
+        wishes = replace(no_wishes(16), random=random.random((16, 1)))
+        drawn = decoder.step(texts[:, position], np.full(16, position), wishes).drawn
+        texts[:, position + 1] = drawn[:, 0]
     return texts.ravel()

@@ -7,6 +7,7 @@ import pytest
 
 from backends.onnx_engine.decoder import Decoder
 from tests.models import tiny_llama
+from trainer import sampling_graph
 from trainer.checked_graphs import check_parity
 from trainer.graph import build_graph, save_graph
 from trainer.source import Source, load_source
@@ -65,16 +66,13 @@ def test_its_inputs_and_outputs_are_those_of_gpt2s_graph(tmp_path: Path):
     source = load_source(tiny_llama(tmp_path))
     graph = build_graph(source.weights, source.sizes, "fp32").graph
     cache = [f"{what}_{layer}" for layer in range(2) for what in ("key", "value")]
-    assert [one.name for one in graph.input] == [
-        *("input_ids", "position_ids", "seqlens_k", "total_sequence_length", "logit_rows"),
-        "temperatures",
-        *(f"past_{name}" for name in cache),
-    ]
-    assert [one.name for one in graph.output] == [
-        *("logits", "weights"),
-        *(f"present_{name}" for name in cache),
-    ]
-    shape = graph.input[6].type.tensor_type.shape.dim
+    first = ("input_ids", "position_ids", "seqlens_k", "total_sequence_length", "logit_rows")
+    sampling = [one.name for one in sampling_graph.inputs()]
+    past = [f"past_{name}" for name in cache]
+    assert [one.name for one in graph.input] == [*first, *sampling, *past]
+    results = [one.name for one in sampling_graph.outputs(source.sizes.vocabulary)]
+    assert [one.name for one in graph.output] == [*results, *(f"present_{name}" for name in cache)]
+    shape = next(one for one in graph.input if one.name == past[0]).type.tensor_type.shape.dim
     assert [one.dim_param or one.dim_value for one in shape] == ["B", 2, "C", 16]
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backends.decoding.draws import Draws, Wishes
 from backends.model_directory import GRAPH, read_card
 from backends.onnx_engine.decoder import Decoder
 from trainer.speed import ROUNDS, STEPS, tokens_per_second
@@ -14,12 +15,10 @@ class Recording(Decoder):
         self.name, self.steps = name, steps
         return self
 
-    def step(
-        self, tokens: np.ndarray, lengths: np.ndarray, temperatures: np.ndarray | float = 1.0
-    ) -> np.ndarray:
+    def step(self, tokens: np.ndarray, lengths: np.ndarray, wishes: Wishes | None = None) -> Draws:
         if hasattr(self, "steps"):
             self.steps.append((self.name, len(tokens)))
-        return super().step(tokens, lengths, temperatures)
+        return super().step(tokens, lengths, wishes)
 
 
 def test_decoders_take_turns_in_every_round_and_both_widths_are_measured(tiny_model: Path):

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends import Sampling
-from backends.decoding.sampling import DAMAGED, Sampler
-from backends.decoding.weights import NONE, Floats, padded
+from backends.decoding.draws import draw
+from backends.decoding.sampling import DAMAGED, Refuses, Sampler
+from backends.decoding.weights import NONE, Floats, Ints
 
 SEEDS = st.integers(0, 2**32 - 1)
 VOCABULARY = 700
@@ -20,6 +21,12 @@ def nothing(_row: int, _token: int) -> bool:
     return False
 
 
+def next_tokens(sampler: Sampler, logits: Floats, refuses: Refuses = nothing) -> Ints:
+    """Go one step on with logits (B, vocabulary)."""
+    wishes = sampler.wishes(len(logits))
+    return sampler.choose(draw(logits.astype(np.float32), wishes), refuses)
+
+
 def draws(logits: Floats, sampling: Sampling, count: int = 4000, seed: int = 0) -> np.ndarray:
     """Choose `count` times, at as many positions of as many seeds, all independent."""
     width = 200
@@ -28,7 +35,7 @@ def draws(logits: Floats, sampling: Sampling, count: int = 4000, seed: int = 0) 
         sampler.enter(row, sampling, seed + row)
     chosen = []
     for _ in range(count // width):
-        chosen.append(sampler.choose(np.tile(logits, (width, 1)), nothing))
+        chosen.append(next_tokens(sampler, np.tile(logits, (width, 1))))
         for row in range(width):
             # Not what was written, but the position, goes on.
             sampler.enter(row, sampling, seed + row + width * len(chosen))
@@ -38,15 +45,7 @@ def draws(logits: Floats, sampling: Sampling, count: int = 4000, seed: int = 0) 
 def choose(logits: Floats, sampling: Sampling, seed: int = 0, **known: list[int]) -> int:
     sampler = Sampler(1, len(logits), history=50)
     sampler.enter(0, sampling, seed, **known)
-    return int(sampler.choose(logits[None].astype(np.float32), nothing)[0])
-
-
-def as_a_graph_weighs(logits: Floats, temperatures: Floats) -> Floats:
-    """What a graph makes of logits (B, vocabulary): their softmax, padded."""
-    cooled = logits / temperatures[:, None]
-    weights = np.exp(cooled - cooled.max(axis=1, keepdims=True))
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.pad(weights, ((0, 0), (0, padded(logits.shape[1]) - logits.shape[1])))
+    return int(next_tokens(sampler, logits[None])[0])
 
 
 def softmax_after_transformers(logits: Floats, sampling: Sampling) -> np.ndarray:
@@ -59,7 +58,7 @@ def softmax_after_transformers(logits: Floats, sampling: Sampling) -> np.ndarray
         TopPLogitsWarper,
     )
 
-    scores, unused = torch.from_numpy(logits)[None], torch.zeros((1, 0), dtype=torch.long)
+    scores, unused = torch.from_numpy(logits.copy())[None], torch.zeros((1, 0), dtype=torch.long)
     warpers: list[LogitsProcessor] = [TemperatureLogitsWarper(sampling.temperature)]
     if sampling.top_k:
         warpers.append(TopKLogitsWarper(sampling.top_k))
@@ -114,47 +113,12 @@ def test_a_rows_token_is_the_same_alone_and_beside_others(seed: int, width: int)
     together = Sampler(width + 2, VOCABULARY, history=50)
     for row in range(width):
         together.enter(row, wishes[row], seed + row, seen[row], seen[row][:3])
-    chosen = together.choose(logits.copy(), nothing)
+    chosen = next_tokens(together, logits)
     for row in range(width):
         alone = choose(
             logits[row], wishes[row], seed + row, prompt=seen[row], written=seen[row][:3]
         )
         assert chosen[row] == alone
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_weights_from_the_graph_lead_to_the_tokens_that_logits_alone_lead_to(seed: int):
-    random = np.random.default_rng(seed)
-    logits = random.normal(0, 3, (4, VOCABULARY)).astype(np.float32)
-    alone, helped = Sampler(4, VOCABULARY, 50), Sampler(4, VOCABULARY, 50)
-    for row in range(4):
-        wish = Sampling(
-            temperature=random.choice([0, 0.05, 0.7, 1.5]),
-            top_k=int(random.choice([0, 3, 50])),
-            top_p=random.choice([0.3, 0.95, 1]),
-            min_p=random.choice([0, 0.1]),
-            repetition_penalty=random.choice([0.5, 1, 1.2, 10]),
-            presence_penalty=random.choice([-2.0, 0, 1.0]),
-            logit_bias={3: 90.0} if random.integers(2) else {},
-        )
-        likely = np.argsort(-logits[row])[:5].tolist()
-        for sampler in (alone, helped):
-            sampler.enter(row, wish, seed + row, likely, likely[:2])
-    for _ in range(3):
-        expected = alone.choose(logits.copy(), nothing)
-        weights = as_a_graph_weighs(logits, helped.temperatures)
-        np.testing.assert_array_equal(helped.choose(logits.copy(), nothing, weights), expected)
-
-
-def test_a_penalty_brings_back_tokens_that_were_too_unlikely_for_the_graphs_numbers():
-    logits = np.zeros((1, VOCABULARY), np.float32)
-    logits[0, 7] = 1.5
-    sampler = Sampler(1, VOCABULARY, 50)
-    sampler.enter(0, Sampling(temperature=0.01, presence_penalty=1.5), 1, written=[7])
-    weights = as_a_graph_weighs(logits, sampler.temperatures)
-    assert np.count_nonzero(weights) == 1
-    # Token 7 is as likely now as any of the 699 others.
-    assert 0 <= sampler.choose(logits, nothing, weights)[0] != 7
 
 
 def test_a_text_that_moves_to_another_row_goes_on_the_same():
@@ -165,13 +129,13 @@ def test_a_text_that_moves_to_another_row_goes_on_the_same():
             sampler.enter(row, sampling, 10 + row, [1, 2], [])
     for step in range(20):
         logits = random_logits(step, spread=1)
-        expected = stays.choose(np.tile(logits, (3, 1)), nothing)
+        expected = next_tokens(stays, np.tile(logits, (3, 1)))
         if step == 5:
             moves.move(2, 0)
         if step < 5:
-            moves.choose(np.tile(logits, (3, 1)), nothing)
+            next_tokens(moves, np.tile(logits, (3, 1)))
         else:
-            assert moves.choose(logits[None].copy(), nothing)[0] == expected[2]
+            assert next_tokens(moves, logits[None])[0] == expected[2]
             assert moves.likelihoods[0] == stays.likelihoods[2]
 
 
@@ -183,8 +147,8 @@ def test_a_text_that_is_entered_anew_goes_on_where_it_was():
     for step in range(20):
         logits = random_logits(step, spread=1)[None]
         parts.enter(0, sampling, 3, [1, 2], written)
-        token = int(whole.choose(logits.copy(), nothing)[0])
-        assert parts.choose(logits.copy(), nothing)[0] == token
+        token = int(next_tokens(whole, logits)[0])
+        assert next_tokens(parts, logits)[0] == token
         written.append(token)
 
 
@@ -216,7 +180,7 @@ def test_penalties_remember_the_newest_tokens():
     logits = np.array([2.0, 1.0, 0.5, 0.1], np.float32)
     sampler = Sampler(1, 4, history=2)
     sampler.enter(0, sampling, 0, [3], [])
-    chosen = [int(sampler.choose(logits[None].copy(), nothing)[0]) for _ in range(6)]
+    chosen = [int(next_tokens(sampler, logits[None])[0]) for _ in range(6)]
     assert chosen == [0, 1, 2, 0, 1, 2]
 
 
@@ -243,7 +207,7 @@ def test_whatever_the_settings_a_token_of_the_vocabulary_is_chosen(
 
 def test_of_equal_tokens_as_many_as_asked_for_can_be_chosen():
     chosen = draws(np.zeros(VOCABULARY, np.float32), Sampling(temperature=1, top_k=3))
-    assert set(chosen.tolist()) == {0, 1, 2}
+    assert len(set(chosen.tolist())) == 3
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -253,8 +217,8 @@ def test_a_refused_token_is_never_chosen_and_none_is_where_all_are(temperature: 
         logits = random_logits(seed, 40)
         sampler = Sampler(1, 40, history=5)
         sampler.enter(0, sampling, seed)
-        assert sampler.choose(logits[None].copy(), lambda _, token: token % 3 > 0)[0] % 3 == 0
-        assert sampler.choose(logits[None].copy(), lambda _row, _token: True)[0] == NONE
+        assert next_tokens(sampler, logits[None], lambda _, token: token % 3 > 0)[0] % 3 == 0
+        assert next_tokens(sampler, logits[None], lambda _row, _token: True)[0] == NONE
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -268,7 +232,7 @@ def test_a_row_with_a_number_that_is_none_is_told_and_others_are_not_touched(
     for row in range(3):
         sampler.enter(row, sampling, 7)
     logits[1, 500] = bad
-    first, second, third = sampler.choose(logits, nothing)
+    first, second, third = next_tokens(sampler, logits)
     assert (first, second) == (third, DAMAGED)
     assert first >= 0
 
@@ -279,7 +243,7 @@ def test_log_probabilities_are_the_models_own():
     sampler = Sampler(2, VOCABULARY, history=5)
     sampler.enter(0, Sampling(), 0)
     sampler.enter(1, sampling, 0)
-    assert sampler.choose(np.tile(logits, (2, 1)), nothing)[1] == 9
+    assert next_tokens(sampler, np.tile(logits, (2, 1)))[1] == 9
     expected = logits - np.log(np.exp(logits.astype(np.float64)).sum())
     assert set(sampler.likelihoods) == {1}
     told = sampler.likelihoods[1]

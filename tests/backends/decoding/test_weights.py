@@ -2,21 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.decoding.weights import BLOCK, NONE, keep_top, padded, pick, running_sums
+from backends.decoding.weights import BLOCK, NONE, padded, pick, running_sums
 
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-@given(SEEDS, st.lists(st.integers(1, 600), min_size=1, max_size=5))
-def test_the_top_weights_are_those_of_a_sort(seed: int, counts: list[int]):
-    random = np.random.default_rng(seed)
-    weights = random.integers(0, 50, (len(counts), 512)).astype(np.float32)
-    kept = keep_top(weights, np.array(counts))
-    for row, count in enumerate(counts):
-        order = np.argsort(-weights[row], kind="stable")[:count]
-        expected = np.zeros(512, np.float32)
-        expected[order] = weights[row, order]
-        np.testing.assert_array_equal(kept[row], expected)
 
 
 @given(st.integers(1, 10_000))
@@ -31,5 +19,5 @@ def test_only_tokens_with_a_weight_are_picked(seed: int, count: int, chance: flo
     weights = np.zeros((2, 3 * BLOCK), np.float32)
     chosen = random.permutation(3 * BLOCK)[:count]
     weights[1, chosen] = random.random(count).astype(np.float32) ** 20
-    [token] = pick(weights, np.array([1]), running_sums(weights, np.array([1])), np.array([chance]))
+    token = pick(weights, running_sums(weights), np.array([chance, chance]))[1]
     assert token == NONE if not weights.any() else weights[1, token] > 0

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from backends import Backend, Chunk, FinishReason, ModelSpec, Prompt, Usage, Value
+from backends.decoding.draws import Draws
+from backends.decoding.weights import Floats
 from backends.model_directory import CARD, GRAPH, TOKENIZER, read_card, sha256_of
 from backends.onnx_engine import open_onnx
 from backends.onnx_engine.backend import OnnxBackend
-from backends.onnx_engine.decoder import Decoder, Floats
+from backends.onnx_engine.decoder import Decoder
+from backends.onnx_engine.step import Step
 from backends.word_index import FILES
 from trainer.originality.index import build_index, write_index
 
@@ -107,21 +110,16 @@ class Breakable(Decoder):
         self.may_copy.wait()
         super().copy(source, target, length)
 
-    def step(
-        self,
-        tokens: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        temperatures: Floats | float = 1.0,
-    ) -> Floats:
+    def run(self, step: Step) -> Draws:
         self.steps += 1
         self.calls.append("step")
         self.may_step.wait()
         if self.steps == self.failing:
             raise RuntimeError("secret details of a library")
-        logits = super().step(tokens, lengths, temperatures)
+        draws = super().run(step)
         if self.steps == self.poisoned:
-            logits[0] = self.weights[0] = np.nan
-        return logits
+            draws.sums[0] = np.nan
+        return draws
 
 
 @asynccontextmanager

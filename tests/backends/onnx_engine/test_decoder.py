@@ -1,12 +1,16 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from backends import BackendError
+from backends.decoding.draws import no_wishes
 from backends.model_directory import GRAPH, read_card
 from backends.onnx_engine.decoder import Decoder
 from tests.models import tiny_model_directory
+
+FIRST = np.array([0])
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +39,9 @@ def test_a_rows_logits_do_not_depend_on_its_neighbours_to_the_last_bit(decoder: 
     for slot, prompt in enumerate(prompts):
         decoder.prefill(slot, prompt)
     tokens = np.arange(decoder.slots)
-    alone = decoder.step(tokens[:1], lengths[:1])[0].copy()
+    alone = decoder.step(tokens[:1], lengths[:1]).logits[FIRST]
     for width in range(2, decoder.slots + 1):
-        together = decoder.step(tokens[:width], lengths[:width])[0]
+        together = decoder.step(tokens[:width], lengths[:width]).logits[FIRST]
         np.testing.assert_array_equal(together, alone)
 
 
@@ -52,7 +56,7 @@ def test_a_copied_slot_goes_on_like_the_one_it_came_from(decoder: Decoder):
     decoder.prefill(0, prompt)
     decoder.copy(0, 1, len(prompt))
     tokens, lengths = np.array([5, 5]), np.array([len(prompt)] * 2)
-    logits = decoder.step(tokens, lengths)
+    logits = decoder.step(tokens, lengths).logits[np.arange(2)]
     np.testing.assert_array_equal(logits[0], logits[1])
 
 
@@ -69,6 +73,17 @@ def test_a_prompt_read_in_two_parts_gives_the_logits_of_the_whole(decoder: Decod
     whole = decoder.prefill(0, prompt)
     decoder.prefill(1, prompt[:12])
     np.testing.assert_allclose(decoder.prefill(1, prompt[12:], start=12), whole, atol=1e-4)
+
+
+def test_what_a_step_wishes_for_changes_its_logits_only(decoder: Decoder):
+    tokens, lengths = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    plain = decoder.step(tokens, lengths).logits[FIRST]
+    biased = replace(no_wishes(1), places=np.array([[7]]), biases=np.array([[3]], np.float32))
+    mended = decoder.step(tokens, lengths, biased)
+    np.testing.assert_allclose((mended.logits[FIRST] - plain)[0].nonzero(), [[7]])
+    assert mended.plain[0, 0] == plain[0, 7]
+    np.testing.assert_array_equal(decoder.step(tokens, lengths).logits[FIRST], plain)
+    assert biased.biases.tolist() == [[3]]
 
 
 def test_the_cache_memory_is_stated(tiny_model: Path):

@@ -1,0 +1,156 @@
+"""What sampling does with the whole vocabulary, as nodes behind a decoder's logits.
+
+`backends.decoding.draws` says the same in NumPy, and what it is for. A device that computes this
+hands over only what belongs to a few tokens: the rows as wide as the vocabulary stay there.
+
+Inputs (R rows, P places, K candidates):
+    places                    int64 (R, P), the tokens whose logits are changed; one that comes
+                              twice must be changed alike
+    biases, penalties, fines  float32 (R, P), what is added, the repetition penalty, what is taken
+    temperatures              float32 (R, 1), above 0
+    random                    float64 (R, 1), from 0 to below 1
+    candidates                int64 (1,), K
+Outputs:
+    logits                    float32 (R, padded vocabulary), changed at the places, and minus
+                              infinity behind
+    plain                     float32 (R, P), the logits there as they were
+    best, best_tokens         float32 and int64 (R, K), the highest logits and whose they are
+    weights                   float32 (R, padded vocabulary), softmax(logits / temperatures)
+    drawn                     int64 (R, 1), a token, as likely as its weight
+    sums                      float64 (R, 4), of all weights, the weight of the drawn token, the sum
+                              of those above it, and the largest
+"""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from backends.decoding.weights import BELOW_ONE, BLOCK, padded
+from trainer.nodes import Nodes
+
+INTEGER, DOUBLE = TensorProto.INT64, TensorProto.DOUBLE
+
+
+def add_sampling(nodes: Nodes, logits: str, vocabulary: int) -> None:
+    """Add the nodes behind `logits` (R, vocabulary), float32."""
+    _mend(nodes, logits, vocabulary)
+    _find_best(nodes)
+    nodes.add("Softmax", [nodes.add("Div", ["logits", "temperatures"])], output="weights")
+    _draw(nodes, padded(vocabulary) // BLOCK)
+    _judge(nodes)
+
+
+def inputs() -> list[onnx.ValueInfoProto]:
+    """Return the inputs described at the top."""
+    tensor = helper.make_tensor_value_info
+    return [
+        tensor("places", INTEGER, ["R", "P"]),
+        *(tensor(name, TensorProto.FLOAT, ["R", "P"]) for name in ("biases", "penalties", "fines")),
+        tensor("temperatures", TensorProto.FLOAT, ["R", 1]),
+        tensor("random", DOUBLE, ["R", 1]),
+        tensor("candidates", INTEGER, [1]),
+    ]
+
+
+def outputs(vocabulary: int) -> list[onnx.ValueInfoProto]:
+    """Return the outputs described at the top."""
+    tensor = helper.make_tensor_value_info
+    return [
+        tensor("logits", TensorProto.FLOAT, ["R", padded(vocabulary)]),
+        tensor("plain", TensorProto.FLOAT, ["R", "P"]),
+        tensor("best", TensorProto.FLOAT, ["R", "K"]),
+        tensor("best_tokens", INTEGER, ["R", "K"]),
+        tensor("weights", TensorProto.FLOAT, ["R", padded(vocabulary)]),
+        tensor("drawn", INTEGER, ["R", 1]),
+        tensor("sums", DOUBLE, ["R", 4]),
+    ]
+
+
+def _mend(nodes: Nodes, logits: str, vocabulary: int) -> None:
+    """Change the logits at the places, and fill the rows up."""
+    # Float32 in graphs of other numbers, too.
+    nodes.constants["nothing"] = np.array(0, np.float32)
+    nodes.constants["never"] = np.array(-np.inf, np.float32)
+    plain = nodes.add("GatherElements", [logits, "places"], output="plain", axis=1)
+    biased = nodes.add("Add", [plain, "biases"])
+    lowered = nodes.add("Div", [biased, "penalties"])
+    raised = nodes.add("Mul", [biased, "penalties"])
+    positive = nodes.add("Greater", [biased, "nothing"])
+    mended = nodes.add("Sub", [nodes.add("Where", [positive, lowered, raised]), "fines"])
+    behind = nodes.constant("behind", np.array([0, 0, 0, padded(vocabulary) - vocabulary]))
+    filled = nodes.add("Pad", [logits, behind, "never"])
+    nodes.add("ScatterElements", [filled, "places", mended], output="logits", axis=1)
+
+
+def _find_best(nodes: Nodes) -> None:
+    """Find the highest logits: those of as many blocks, by their highest, hold them all."""
+    blocks = _in_blocks(nodes, "logits")
+    last = nodes.constant("last_axis", np.array([-1]))
+    highest = nodes.add("ReduceMax", [blocks, last], keepdims=0)
+    count = nodes.add("Min", ["candidates", nodes.add("Shape", [highest], start=1)])
+    nodes.add("TopK", [highest, count], output="tops", outputs=["top_blocks"])
+    unsqueezed = nodes.add("Unsqueeze", ["top_blocks", last])
+    found = nodes.add("GatherND", [blocks, unsqueezed], batch_dims=1)
+    one_row = nodes.constant("one_row", np.array([0, -1]))
+    row = nodes.add("Reshape", [found, one_row])
+    nodes.add("TopK", [row, "candidates"], output="best", outputs=["spots"])
+    size = nodes.constant("block", np.array(BLOCK))
+    which = nodes.add("GatherElements", ["top_blocks", nodes.add("Div", ["spots", size])], axis=1)
+    start = nodes.add("Mul", [which, size])
+    nodes.add("Add", [start, nodes.add("Mod", ["spots", size])], output="best_tokens")
+
+
+def _draw(nodes: Nodes, count: int) -> None:
+    """Find the one of `count` blocks, and the token in it, at which the random share is reached."""
+    blocks = _in_blocks(nodes, "weights")
+    each = _double(nodes, _sum(nodes, blocks))
+    reach = _cumulate(nodes, each)
+    nodes.add("Gather", [reach, nodes.constant("last", np.array([-1]))], output="whole", axis=1)
+    goal = nodes.add("Mul", ["random", "whole"])
+    last_block = nodes.constant("last_block", np.array(count - 1))
+    block = nodes.add("Min", [_count_up_to(nodes, reach, goal), last_block])
+    end, own = (nodes.add("GatherElements", [sums, block], axis=1) for sums in (reach, each))
+    # How much of the block is wanted, from 0 to 1.
+    beyond = nodes.add("Div", [nodes.add("Sub", [end, goal]), own])
+    share = nodes.add("Sub", [nodes.constant("whole_block", np.array(1.0)), beyond])
+    below_one = nodes.constant("below_one", np.array(BELOW_ONE))
+    share = nodes.add("Min", [share, below_one])
+    inner = _cumulate(nodes, _double(nodes, nodes.add("GatherND", [blocks, block], batch_dims=1)))
+    wanted = nodes.add("Mul", [share, nodes.add("Gather", [inner, "last"], axis=1)])
+    start = nodes.add("Mul", [block, nodes.constant("block", np.array(BLOCK))])
+    nodes.add("Add", [start, _count_up_to(nodes, inner, wanted)], output="drawn")
+
+
+def _judge(nodes: Nodes) -> None:
+    """Tell what top-p and min-p must know of the drawn token."""
+    own = nodes.add("GatherElements", ["weights", "drawn"], axis=1)
+    likelier = nodes.add("Cast", [nodes.add("Greater", ["weights", own])], to=TensorProto.FLOAT)
+    above = nodes.add("Mul", ["weights", likelier])
+    likeliest = nodes.add("Gather", ["best_tokens", nodes.constant("first", np.array([0]))], axis=1)
+    largest = nodes.add("GatherElements", ["weights", likeliest], axis=1)
+    blocks = _double(nodes, _sum(nodes, _in_blocks(nodes, above)))
+    parts = ["whole", _double(nodes, own), _sum(nodes, blocks, keepdims=1), _double(nodes, largest)]
+    nodes.add("Concat", parts, output="sums", axis=1)
+
+
+def _in_blocks(nodes: Nodes, weights: str) -> str:
+    return nodes.add("Reshape", [weights, nodes.constant("in_blocks", np.array([0, -1, BLOCK]))])
+
+
+def _sum(nodes: Nodes, numbers: str, keepdims: int = 0) -> str:
+    last = nodes.constant("last_axis", np.array([-1]))
+    return nodes.add("ReduceSum", [numbers, last], keepdims=keepdims)
+
+
+def _double(nodes: Nodes, numbers: str) -> str:
+    return nodes.add("Cast", [numbers], to=DOUBLE)
+
+
+def _cumulate(nodes: Nodes, numbers: str) -> str:
+    return nodes.add("CumSum", [numbers, nodes.constant("along_row", np.array(1))])
+
+
+def _count_up_to(nodes: Nodes, ascending: str, limit: str) -> str:
+    """Count in each row (R, N) what is at most its limit (R, 1)."""
+    passed = nodes.add("Cast", [nodes.add("LessOrEqual", [ascending, limit])], to=INTEGER)
+    return _sum(nodes, passed, keepdims=1)
