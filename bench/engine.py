@@ -18,7 +18,7 @@ from bench.rows import Row, row_of_speeds
 if TYPE_CHECKING:
     from bench.engines.ctranslate import CTranslate
 
-PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
+PRECISIONS: tuple[Precision, ...] = ("int8", "int8-block", "fp32")
 
 Side = TypeVar("Side", bound=Engine)
 

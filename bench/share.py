@@ -12,20 +12,25 @@ from unittest.mock import patch
 import onnxruntime
 
 from backends import Prompt, UserError
-from backends.model_directory import GRAPH
+from backends.model_directory import GRAPH, Precision
 from bench.bandwidth import read_bandwidth, weight_bytes
 from bench.engines.chinwag import Chinwag, sampling
 from bench.plan import WARM_UP, Plan, speed
 from bench.random_gpt2 import export, prompts
 from bench.rows import Row, row_of_ratios
 
+PRECISIONS: tuple[Precision, ...] = ("int8", "int8-block")
 STREAMS = 8
 """At which Python's part is measured."""
 
 
 def measure(plan: Plan) -> list[Row]:
     """Return the shares of the bandwidth at one stream, and Python's share at eight."""
-    directory = export(plan.checkpoint, "int8")
+    return [row for precision in PRECISIONS for row in _shares(plan, precision)]
+
+
+def _shares(plan: Plan, precision: Precision) -> list[Row]:
+    directory = export(plan.checkpoint, precision)
     with closing(Chinwag(directory, STREAMS)) as engine:
         speed(engine, STREAMS, WARM_UP, seed=0)
         bandwidths: list[float] = []
@@ -38,19 +43,20 @@ def measure(plan: Plan) -> list[Row]:
             alone.append(observe(engine, 1, plan.new_tokens, seed=number + 1))
             several.append(observe(engine, STREAMS, plan.new_tokens, seed=number + 1))
     limit = max(bandwidths) / weight_bytes(directory / GRAPH)
+
+    def of_limit(against: str, rates: list[float]) -> Row:
+        shares = [rate / limit for rate in rates]
+        return row_of_ratios(engine.name, against, 1, rates, shares, limit)
+
     return [
-        _of_limit("read bandwidth", whole, limit),
-        _of_limit("read bandwidth, graph alone", [steps.graph_rate for steps in alone], limit),
+        of_limit("read bandwidth", whole),
+        of_limit("read bandwidth, from the first piece to the last", [one.rate for one in alone]),
+        of_limit("read bandwidth, graph alone", [one.graph_rate for one in alone]),
         row_of_ratios(
             engine.name, "Python's share of a step", STREAMS,
-            [steps.rate * STREAMS for steps in several], [steps.outside for steps in several],
+            [one.rate * STREAMS for one in several], [one.outside for one in several],
         ),
     ]  # fmt: skip
-
-
-def _of_limit(against: str, rates: list[float], limit: float) -> Row:
-    shares = [rate / limit for rate in rates]
-    return row_of_ratios("chinwag int8", against, 1, rates, shares, limit)
 
 
 @dataclass(frozen=True)

@@ -47,13 +47,10 @@ def test_there_is_a_row_for_each_precision_side_and_number_of_streams(plan: Plan
 
     monkeypatch.setattr(engine, "OTHERS", {engine.open_transformers: 1, open_another: 2})
     rows = engine.measure(plan)
+    ours = [f"chinwag {precision}" for precision in engine.PRECISIONS]
     assert [(row.engine, row.against, row.streams) for row in rows] == [
-        ("chinwag int8", "transformers generate fp32", 1),
-        ("chinwag int8", "another", 1),
-        ("chinwag fp32", "transformers generate fp32", 1),
-        ("chinwag fp32", "another", 1),
-        ("chinwag int8", "another", 2),
-        ("chinwag fp32", "another", 2),
+        *((one, other, 1) for one in ours for other in ("transformers generate fp32", "another")),
+        *((one, "another", 2) for one in ours),
     ]
     for row in rows:
         assert row.spread[0] <= row.ratio <= row.spread[1]
