@@ -55,13 +55,13 @@ def print_table(rows: Sequence[Row]) -> None:
     if not rows:
         return
     print(
-        f"{'engine':<17}{'against':<42}{'streams':>8}{'tokens/s':>10}{'against':>10}{'ratio':>8}"
+        f"{'engine':<20}{'against':<42}{'streams':>8}{'tokens/s':>10}{'against':>10}{'ratio':>8}"
         "  spread"
     )
     for row in rows:
         theirs = "–" if row.against_tokens_per_s is None else f"{row.against_tokens_per_s:.1f}"
         print(
-            f"{row.engine:<17}{row.against:<42}{row.streams:>8}{row.tokens_per_s:>10.1f}"
+            f"{row.engine:<20}{row.against:<42}{row.streams:>8}{row.tokens_per_s:>10.1f}"
             f"{theirs:>10}{row.ratio:>8.2f}  {row.spread[0]:.2f}–{row.spread[1]:.2f}"
         )
     print(flush=True)

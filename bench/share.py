@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 from typing import Any
 from unittest.mock import patch
 
@@ -33,20 +34,20 @@ def _shares(plan: Plan, precision: Precision) -> list[Row]:
     directory = export(plan.checkpoint, precision)
     with closing(Chinwag(directory, STREAMS)) as engine:
         speed(engine, STREAMS, WARM_UP, seed=0)
-        bandwidths: list[float] = []
+        limits: list[float] = []
         alone: list[Steps] = []
         whole: list[float] = []
         several: list[Steps] = []
         for number in range(plan.rounds):
-            bandwidths.append(read_bandwidth())
+            limits.append(read_bandwidth() / weight_bytes(directory / GRAPH))
             whole.append(speed(engine, 1, plan.new_tokens, seed=number + 1))
             alone.append(observe(engine, 1, plan.new_tokens, seed=number + 1))
             several.append(observe(engine, STREAMS, plan.new_tokens, seed=number + 1))
-    limit = max(bandwidths) / weight_bytes(directory / GRAPH)
 
     def of_limit(against: str, rates: list[float]) -> Row:
-        shares = [rate / limit for rate in rates]
-        return row_of_ratios(engine.name, against, 1, rates, shares, limit)
+        # A shared machine's bandwidth changes: each rate is held against that of its own round.
+        shares = [rate / limit for rate, limit in zip(rates, limits, strict=True)]
+        return row_of_ratios(engine.name, against, 1, rates, shares, median(limits))
 
     return [
         of_limit("read bandwidth", whole),
