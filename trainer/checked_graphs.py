@@ -15,7 +15,7 @@ from trainer.balance import balance
 from trainer.choice import EXACT
 from trainer.graph import build_graph, save_graph
 from trainer.nodes import Weights
-from trainer.perplexity import perplexity
+from trainer.perplexity import WINDOW, perplexity
 from trainer.source import Reference, Source
 from trainer.speed import STREAMS, tokens_per_second
 
@@ -98,8 +98,10 @@ def build_checked(
 def _open(graph: Path, source: Source, precision: Precision) -> Decoder | None:
     """Load a graph where it would be served; `None` for a 16-bit one that cannot run here."""
     provider = choose_provider("auto", precision, precision)
+    # Nothing longer is read here, and the caches of several graphs lie in memory together.
+    sizes = source.sizes.model_copy(update={"context": min(source.sizes.context, WINDOW)})
     try:
-        return Decoder(graph, source.sizes, slots=max(STREAMS), threads=0, provider=provider)
+        return Decoder(graph, sizes, slots=max(STREAMS), threads=0, provider=provider)
     except BackendError:
         if precision not in HALF:
             raise
