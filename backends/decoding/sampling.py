@@ -25,6 +25,7 @@ from backends.decoding.weights import (
     Floats,
     Ints,
     accept,
+    in_nucleus,
     padded,
     pick,
     running_sums,
@@ -233,14 +234,17 @@ class Sampler:
         logits = draws.logits[np.array([row])][0, : self._vocabulary]
         places = self._penalties.places(row)
         logits[places] = draws.plain[row, : len(places)]
-        return _likelihood(logits, token, count)
+        scores = logits.astype(np.float64) - logits.max()
+        scores -= np.log(np.exp(scores).sum())
+        top = np.argpartition(-scores, min(count, len(scores) - 1))[:count]
+        best = sorted((-float(scores[i]), int(i)) for i in top)
+        return Likelihood(float(scores[token]), [(i, -score) for score, i in best])
 
 
 def _passes(rows: NDArray[np.void], sums: Doubles) -> NDArray[np.bool_]:
     """Tell which drawn tokens top-p and min-p let through, (B,)."""
     whole, own, above, largest = sums.T
-    nucleus = rows["top_p"] * whole
-    inside = (nucleus >= whole) | (above == 0) | (above < nucleus)
+    inside = in_nucleus(above, rows["top_p"] * whole, whole)
     return inside & (own >= rows["min_p"] * largest)
 
 
@@ -252,11 +256,3 @@ def _next_likeliest(draws: Draws, row: int, refuses: Refuses) -> int:
             return token
         logits[token] = -np.inf
     return NONE
-
-
-def _likelihood(logits: Floats, token: int, count: int) -> Likelihood:
-    scores = logits.astype(np.float64) - logits.max()
-    scores -= np.log(np.exp(scores).sum())
-    top = np.argpartition(-scores, min(count, len(scores) - 1))[:count]
-    best = sorted((-float(scores[i]), int(i)) for i in top)
-    return Likelihood(float(scores[token]), [(i, -score) for score, i in best])

@@ -55,6 +55,14 @@ def pick(weights: Floats, sums: Doubles, random: Doubles) -> Ints:
     return np.where(empty, NONE, block * BLOCK + inner)
 
 
+def in_nucleus(above: NDArray[np.floating], nucleus: Doubles, whole: Doubles) -> NDArray[np.bool_]:
+    """Tell which tokens top-p lets through, by the weight of all above them, each (B,).
+
+    `nucleus` is how much weight the nucleus has, `whole` how much all tokens have together.
+    """
+    return (nucleus >= whole) | (above == 0) | (above < nucleus)
+
+
 def accept(
     weights: Floats, tokens: Ints, nucleus: Doubles, whole: Doubles, floor: Floats
 ) -> NDArray[np.bool_]:
@@ -66,8 +74,7 @@ def accept(
     """
     own = weights[np.arange(len(weights)), tokens]
     likelier = np.where(weights > own[:, None], weights, 0)
-    above = likelier.sum(axis=1)
-    inside = (nucleus >= whole) | (above == 0) | (above < nucleus)
+    inside = in_nucleus(likelier.sum(axis=1), nucleus, whole)
     fine = (tokens == NONE) | (inside & (own >= floor))
     weights[~fine] = likelier[~fine]
     return fine

@@ -5,17 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from backends.card import Architecture
-
-# An ONNX graph of one Identity over float32 (n,): ONNX Runtime's way to copy within a device.
-COPY = (
-    b'\x08\n:<\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x04copyZ\x10\n\x01x\x12\x0b\n\t\x08'
-    b"\x01\x12\x05\n\x03\x12\x01nb\x10\n\x01y\x12\x0b\n\t\x08\x01\x12\x05\n\x03\x12\x01nB\x04"
-    b"\n\x00\x10\x15"
-)
+from backends.onnx_engine.device_block import DeviceBlock
 
 
 class Cache(ABC):
@@ -88,25 +81,19 @@ class DeviceCache(Cache):
         """One more row than asked for stays zero. `device` is ONNX Runtime's name for it."""
         super().__init__(sizes, rows + 1, carrier)
         self.device = device
-        zeros = np.zeros(self.shape, self.carrier)
-        self._block = onnxruntime.OrtValue.ortvalue_from_numpy(zeros, device, 0)
-        self._copier = onnxruntime.InferenceSession(COPY, providers=[provider])
+        self._block = DeviceBlock(np.zeros(self.shape, self.carrier), device, provider)
 
     @property
     def address(self) -> int:
         """Where the block begins."""
-        return self._block.data_ptr()
+        return self._block.address
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy one row into another."""
-        binding = self._copier.io_binding()
-        shape = (self._row_bytes // 4,)
         for (_, origin), (_, goal) in zip(
             self.pointers(source), self.pointers(target), strict=True
         ):
-            binding.bind_input("x", self.device, 0, np.float32, shape, origin)
-            binding.bind_output("y", self.device, 0, np.float32, shape, goal)
-            self._copier.run_with_iobinding(binding)
+            self._block.copy(origin, goal, self._row_bytes // 4, self.device)
 
     def clear(self, row: int) -> None:
         """Zero a row."""

@@ -6,11 +6,10 @@ Of a GPU's, one is fetched where it is wanted; in the machine's own memory they 
 from abc import ABC, abstractmethod
 
 import numpy as np
-import onnxruntime
 
 from backends.decoding.draws import Rows
 from backends.decoding.weights import Floats, Ints
-from backends.onnx_engine.cache import COPY
+from backends.onnx_engine.device_block import DeviceBlock
 
 
 class WideRows(ABC):
@@ -59,14 +58,12 @@ class DeviceRows(WideRows):
         """`device` is ONNX Runtime's name for it."""
         super().__init__(rows, width, shown)
         self.device = device
-        zeros = np.zeros(self.shape, np.float32)
-        self._block = onnxruntime.OrtValue.ortvalue_from_numpy(zeros, device, 0)
-        self._copier = onnxruntime.InferenceSession(COPY, providers=[provider])
+        self._block = DeviceBlock(np.zeros(self.shape, np.float32), device, provider)
 
     @property
     def address(self) -> int:
         """Where the rows begin."""
-        return self._block.data_ptr()
+        return self._block.address
 
     def first(self, count: int) -> Rows:
         """Return the rows themselves."""
@@ -75,11 +72,7 @@ class DeviceRows(WideRows):
     def __getitem__(self, rows: Ints) -> Floats:
         """Fetch some rows, (len(rows), shown)."""
         fetched = np.empty((len(rows), self.shown), np.float32)
-        shape, size = (self.shown,), self.shape[1] * fetched.itemsize
-        binding = self._copier.io_binding()
         for row, goal in zip(rows.tolist(), fetched, strict=True):
-            origin = self.address + row * size
-            binding.bind_input("x", self.device, 0, np.float32, shape, origin)
-            binding.bind_output("y", "cpu", 0, np.float32, shape, goal.ctypes.data)
-            self._copier.run_with_iobinding(binding)
+            origin = self.address + row * self.shape[1] * fetched.itemsize
+            self._block.copy(origin, goal.ctypes.data, self.shown, "cpu")
         return fetched

@@ -6,8 +6,9 @@ import onnxruntime
 import pytest
 
 from backends.card import Architecture
-from backends.onnx_engine.cache import COPY, Cache, DeviceCache, HostCache
+from backends.onnx_engine.cache import Cache, DeviceCache, HostCache
 from backends.onnx_engine.decoder import CPU
+from backends.onnx_engine.device_block import COPY
 
 SIZES = Architecture(
     layers=2, heads=2, width=32, context=8, vocabulary=10, parameters=1, cached_heads=1
