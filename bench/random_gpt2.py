@@ -25,6 +25,10 @@ BLOCKS = 10.0
 """By this the blocks' outputs outweigh the embedding, or each token would propose itself again."""
 LOGITS = 4.5
 """Standard deviation of the logits that gives 124M the entropy wanted."""
+START = 8
+"""Random tokens with which a sampled text begins."""
+HELD_OUT, LONGEST = 8, 256
+"""Texts, and tokens in each, that the model writes to find the scales of whole numbers by."""
 PARITY_TOLERANCE = 0.1
 """Logits are larger than a trained model's, and so are their rounding errors."""
 
@@ -88,11 +92,27 @@ def export(checkpoint: Path, precision: Precision) -> Path:
     """Return the model directory of a checkpoint, made beside it where it is not there yet."""
     target = checkpoint.parent / precision
     if not target.exists():
+        model = GPT2LMHeadModel.from_pretrained(checkpoint).eval()
+        length = min(LONGEST, model.config.n_positions)
+        texts = sample(model, HELD_OUT, length - START)
+        divided = torch.nn.functional.pad(texts, (0, 1), value=model.config.eos_token_id)
         export_model(
-            checkpoint, target, precision=precision, training={}, data={}, defaults={},
-            parity_tolerance=PARITY_TOLERANCE,
+            checkpoint, target, precision=precision, validation=divided.numpy().ravel(),
+            training={}, data={}, defaults={}, parity_tolerance=PARITY_TOLERANCE,
         )  # fmt: skip
     return target
+
+
+def sample(model: GPT2LMHeadModel, texts: int, tokens: int) -> torch.Tensor:
+    """Return texts that the model writes, (texts, START + tokens)."""
+    torch.manual_seed(0)
+    start = torch.randint(1, 256, (texts, START))
+    with torch.inference_mode():
+        written: Any = model.generate(
+            start, attention_mask=torch.ones_like(start), do_sample=True, top_k=0,
+            min_new_tokens=tokens, max_new_tokens=tokens, pad_token_id=0,
+        )  # fmt: skip
+    return written
 
 
 def prompts(seed: int, characters: int = 26) -> Iterator[str]:
@@ -108,14 +128,9 @@ def certainty(checkpoint: Path, texts: int = 8, tokens: int = 64) -> tuple[float
     Mean entropy in nats, and the median size of the nucleus that holds 0.95 of the probability.
     """
     model = GPT2LMHeadModel.from_pretrained(checkpoint).eval()
-    torch.manual_seed(0)
-    start = torch.randint(1, 256, (texts, 8))
+    written = sample(model, texts, tokens)
     with torch.inference_mode():
-        written = model.generate(
-            start, attention_mask=torch.ones_like(start), do_sample=True, top_k=0,
-            min_new_tokens=tokens, max_new_tokens=tokens, pad_token_id=0,
-        )  # fmt: skip
-        likely = model(written).logits[:, start.shape[1] :].softmax(-1)
+        likely = model(written).logits[:, -tokens:].softmax(-1)
     entropy = -(likely * likely.clamp_min(1e-30).log()).sum(-1).mean().item()
     reach = likely.sort(-1, descending=True).values.cumsum(-1)
     return entropy, (reach < 0.95).sum(-1).add(1).float().median().item()

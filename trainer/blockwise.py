@@ -1,4 +1,4 @@
-"""Weights in few bits, each block of 32 with a scale of its own: a finer arithmetic than by rows.
+"""Weights in few bits, each block with a scale of its own: a finer arithmetic than by rows.
 
 One large number spoils the scale of its block only, not that of a whole row: pretrained models have
 channels with such outliers. The activations are quantised, too, to 8 bits by the same blocks of
@@ -13,9 +13,9 @@ from onnx import TensorProto
 
 from trainer.nodes import MICROSOFT, Nodes
 
-BLOCK = 32
-"""Inputs that share a scale. With longer blocks, or with activations as they are (accuracy level
-0), ONNX Runtime sums a row that is alone in another order than one with neighbours."""
+BLOCK = {8: 64, 4: 32}
+"""Inputs that share a scale, by bits. With longer blocks, or with activations as they are (accuracy
+level 0), ONNX Runtime sums a row that is alone in another order than one with neighbours."""
 TABLE_BITS = 8
 
 
@@ -35,15 +35,16 @@ class Blockwise:
     def lookup(self, nodes: Nodes, ids: str, name: str, table: NDArray[Any]) -> str:
         """Return rows of the quantised table as real numbers."""
         rows, width = table.shape
+        block = BLOCK[TABLE_BITS]
         shape = nodes.constant(f"{name}.shape", np.array([rows, -1]))
         stored = [
             nodes.add("Reshape", [part, shape]) for part in _store(nodes, name, table, TABLE_BITS)
         ]
         found = nodes.add(
             "GatherBlockQuantized", [stored[0], ids, stored[1]], domain=MICROSOFT,
-            bits=TABLE_BITS, block_size=BLOCK, gather_axis=0, quantize_axis=1,
+            bits=TABLE_BITS, block_size=block, gather_axis=0, quantize_axis=1,
         )  # fmt: skip
-        if width % BLOCK == 0:
+        if width % block == 0:
             return found
         bounds = {"first": [0], "width": [width], "last_axis": [-1]}
         ends = [nodes.constant(what, np.array(value)) for what, value in bounds.items()]
@@ -59,7 +60,7 @@ def _multiply(nodes: Nodes, x: str, name: str, matrix: NDArray[Any], bits: int) 
     outputs, inputs = matrix.shape
     return nodes.add(
         "MatMulNBits", [x, *_store(nodes, name, matrix, bits)], domain=MICROSOFT,
-        K=inputs, N=outputs, bits=bits, block_size=BLOCK, accuracy_level=4,
+        K=inputs, N=outputs, bits=bits, block_size=BLOCK[bits], accuracy_level=4,
     )  # fmt: skip
 
 
@@ -74,13 +75,13 @@ def quantise_blocks(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return a matrix (out, in) in 4 or 8 bits as MatMulNBits reads it, and the scales.
 
-    The numbers (out, blocks, 32 * bits / 8) stand for themselves less 2 ** (bits - 1), times the
+    The numbers (out, blocks, bytes of a block) stand for themselves less 2 ** (bits - 1), times the
     scale (out, blocks) of their block; the last block is filled up. Of two in a byte the first is
     the lower half. A block's largest magnitude becomes the lowest number, which has no opposite.
     """
-    rows, width = matrix.shape
-    filled = np.pad(matrix, ((0, 0), (0, -width % BLOCK)))
-    blocks = filled.reshape(rows, -1, BLOCK).astype(np.float32)
+    (rows, width), size = matrix.shape, BLOCK[bits]
+    filled = np.pad(matrix, ((0, 0), (0, -width % size)))
+    blocks = filled.reshape(rows, -1, size).astype(np.float32)
     largest = np.take_along_axis(blocks, np.abs(blocks).argmax(2)[..., None], 2)
     middle = 2 ** (bits - 1)
     scale = largest / -middle

@@ -1,5 +1,6 @@
 """Build a checkpoint's graphs, hold fp32 against PyTorch, and measure what each precision costs."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from trainer.balance import balance
 from trainer.choice import EXACT
 from trainer.graph import build_graph, save_graph
 from trainer.nodes import Weights
+from trainer.peaks import observe
 from trainer.perplexity import WINDOW, perplexity
 from trainer.source import Reference, Source
 from trainer.speed import STREAMS, tokens_per_second
@@ -22,6 +24,8 @@ from trainer.speed import STREAMS, tokens_per_second
 WHOLE: tuple[Precision, ...] = ("int8", "int8-block", "int4")
 """What multiplies whole numbers: outliers cost it most, and it is for the CPU."""
 PARITY_PROMPTS = 4
+CACHE_TOLERANCE = 0.002
+"""By this share a cache in int8 alone may raise the perplexity: it is one part of what is lost."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,8 @@ def build_checked(
 ) -> Figures:
     """Build fp32's graph and those of `precisions` below `scratch`, check and measure them.
 
-    `validation` (N,) are held-out tokens; without them no perplexity is measured, and weights are
-    quantised as they are.
+    `validation` (N,) are held-out tokens; without them no perplexity is measured, weights are
+    quantised as they are, and keys and values are not.
     Raises `UserError` with the figures where fp32's logits are further than `tolerance` from
     PyTorch's.
     """
@@ -76,15 +80,17 @@ def build_checked(
     decoders: dict[Precision, Decoder] = {}
     losses: dict[Precision, float] = {}
     parity: dict[str, float] = {}
-    balanced: Weights | None = None
     held_out = validation if _is_enough(validation) else None
+    ready: tuple[Weights, Weights] | None = None
     for precision in dict.fromkeys((EXACT, *precisions)):
-        weights = source.weights
+        weights, cache_scales = source.weights, {}
         if precision in WHOLE and held_out is not None:
-            weights = balanced = balanced or balance(source, held_out, scratch)
+            ready = ready or _prepare(source, held_out, losses[EXACT], scratch)
+            weights, cache_scales = ready
         graphs[precision] = scratch / precision / GRAPH
         graphs[precision].parent.mkdir()
-        save_graph(build_graph(weights, source.sizes, precision), graphs[precision])
+        model = build_graph(weights, source.sizes, precision, cache_scales)
+        save_graph(model, graphs[precision])
         if (decoder := _open(graphs[precision], source, precision)) is None:
             continue
         decoders[precision] = decoder
@@ -93,6 +99,21 @@ def build_checked(
         if held_out is not None:
             losses[precision] = perplexity(decoder, held_out, source.end_token)
     return Figures(graphs, parity, losses, tokens_per_second(decoders))
+
+
+def _prepare(
+    source: Source, held_out: NDArray[np.integer], exact: float, scratch: Path
+) -> tuple[Weights, Weights]:
+    """Return weights that are easier to quantise, and the scales of a cache in int8.
+
+    There are none where such a cache alone costs too much of fp32's perplexity, `exact`.
+    """
+    peaks = observe(source, held_out, scratch)
+    scales = peaks.cache_scales()
+    save_graph(build_graph(source.weights, source.sizes, EXACT, scales), scratch / GRAPH)
+    decoder = _open(scratch / GRAPH, source, EXACT)
+    cost = perplexity(decoder, held_out, source.end_token) / exact - 1 if decoder else math.inf
+    return balance(source, peaks), scales if cost <= CACHE_TOLERANCE else {}
 
 
 def _open(graph: Path, source: Source, precision: Precision) -> Decoder | None:

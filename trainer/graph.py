@@ -10,13 +10,15 @@ Inputs (B rows, S new tokens a row, C cache capacity, R rows of logits wanted):
     total_sequence_length     int32 (), the longest row's cached and new tokens
     logit_rows                int64 (R,), which of the B * S tokens to predict from
     past_key_I, past_value_I  (B, cached heads, C, head width) for each layer I, of the type in
-                              which the precision has real numbers: float32, float16 or bfloat16
+                              which the precision has real numbers: float32, float16 or bfloat16;
+                              int8 where there are scales for it
 Outputs:
     present_key_I, present_value_I, as the past with the new tokens written in
 and those of `sampling_graph`, to which the logits go.
 """
 
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -35,17 +37,28 @@ EXTERNAL_ABOVE = 1_500_000_000
 FAMILIES = {"gpt2": gpt2, "llama": llama}
 
 
-def build_graph(weights: Weights, sizes: Architecture, precision: Precision) -> onnx.ModelProto:
+def build_graph(
+    weights: Weights,
+    sizes: Architecture,
+    precision: Precision,
+    cache_scales: Weights = MappingProxyType({}),
+) -> onnx.ModelProto:
     """Return the decoder described at the top of this module.
 
-    `weights` have their names in the Hugging Face format, without `transformer.` or `model.`.
+    `weights` have their names in the Hugging Face format, without `transformer.` or `model.`. With
+    `cache_scales` (see `Nodes`) the cache is in int8.
     """
-    return assemble(weights, sizes, ARITHMETIC[precision])
+    return assemble(weights, sizes, ARITHMETIC[precision], cache_scales)
 
 
-def assemble(weights: Weights, sizes: Architecture, how: Arithmetic) -> onnx.ModelProto:
+def assemble(
+    weights: Weights,
+    sizes: Architecture,
+    how: Arithmetic,
+    cache_scales: Weights = MappingProxyType({}),
+) -> onnx.ModelProto:
     """Return the decoder whose matrices are multiplied so."""
-    nodes = Nodes(how.real)
+    nodes = Nodes(how.real, cache_scales)
     logits = FAMILIES[sizes.family](nodes, how, weights, sizes)
     if how.real != TensorProto.FLOAT:
         logits = nodes.add("Cast", [logits], to=TensorProto.FLOAT)
@@ -65,15 +78,15 @@ def _model(nodes: Nodes, sizes: Architecture) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes.nodes,
         sizes.family,
-        _inputs(sizes, nodes.real),
-        [*sampling_graph.outputs(sizes.vocabulary), *_cache("present", sizes, nodes.real)],
+        _inputs(sizes, nodes.cached),
+        [*sampling_graph.outputs(sizes.vocabulary), *_cache("present", sizes, nodes.cached)],
         [numpy_helper.from_array(value, name) for name, value in nodes.constants.items()],
     )
     domains = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
     return helper.make_model(graph, opset_imports=domains, ir_version=10, producer_name="chinwag")
 
 
-def _inputs(sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
+def _inputs(sizes: Architecture, cached: int) -> list[onnx.ValueInfoProto]:
     tensor = helper.make_tensor_value_info
     return [
         tensor("input_ids", TensorProto.INT64, ["B", "S"]),
@@ -82,14 +95,14 @@ def _inputs(sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
         tensor("total_sequence_length", TensorProto.INT32, []),
         tensor("logit_rows", TensorProto.INT64, ["R"]),
         *sampling_graph.inputs(),
-        *_cache("past", sizes, real),
+        *_cache("past", sizes, cached),
     ]
 
 
-def _cache(which: str, sizes: Architecture, real: int) -> list[onnx.ValueInfoProto]:
+def _cache(which: str, sizes: Architecture, cached: int) -> list[onnx.ValueInfoProto]:
     shape = ["B", sizes.cached_heads, "C", sizes.head_width]
     return [
-        helper.make_tensor_value_info(f"{which}_{what}_{layer}", real, shape)
+        helper.make_tensor_value_info(f"{which}_{what}_{layer}", cached, shape)
         for layer in range(sizes.layers)
         for what in ("key", "value")
     ]

@@ -1,5 +1,7 @@
 """The parts that decoder graphs of all families share."""
 
+from typing import Any
+
 import numpy as np
 
 from backends.model_directory import Architecture
@@ -30,16 +32,25 @@ def attend(
     `packed` (B, S, …) holds the queries, keys and values of all heads side by side; `rotary` names
     the cosines and sines by which queries and keys are turned.
     """
-    past = [f"past_key_{layer}", f"past_value_{layer}"]
-    turned = [*rotary, "position_ids"] if rotary else []
+    parts = [f"key_{layer}", f"value_{layer}"]
+    turned = [*rotary, "position_ids"] if rotary else [""] * 3
+    inputs = [packed, "", "", *(f"past_{part}" for part in parts)]
+    inputs += ["seqlens_k", "total_sequence_length", *turned]
+    quantised: dict[str, Any] = {}
+    if nodes.cache_scales:
+        scales = [nodes.constant(f"{part}.scale", nodes.cache_scales[part]) for part in parts]
+        inputs += ["", "", *scales]
+        quantised = {f"{which}_quant_type": "PER_CHANNEL" for which in "kv"}
+        quantised["kv_cache_bit_width"] = 8
     return nodes.add(
         "GroupQueryAttention",
-        [packed, "", "", *past, "seqlens_k", "total_sequence_length", *turned],
-        outputs=[f"present_key_{layer}", f"present_value_{layer}"],
+        inputs,
+        outputs=[f"present_{part}" for part in parts],
         domain=MICROSOFT,
         num_heads=sizes.heads,
         kv_num_heads=sizes.cached_heads,
         do_rotary=int(rotary is not None),
+        **quantised,
     )
 
 

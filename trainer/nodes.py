@@ -21,9 +21,17 @@ class Nodes:
     """The graph as it grows: nodes in order and constants by name."""
 
     real: int = TensorProto.FLOAT
-    """ONNX's type of the real numbers that flow through the graph and lie in its cache."""
+    """ONNX's type of the real numbers that flow through the graph."""
+    cache_scales: Weights = field(default_factory=dict)
+    """A scale (cached heads, head width) for each `key_I` and `value_I` of layer I, where the cache
+    holds them in int8; empty where it holds them as `real`."""
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def cached(self) -> int:
+        """ONNX's type of the numbers in the cache."""
+        return TensorProto.INT8 if self.cache_scales else self.real
 
     def add(
         self,

@@ -8,6 +8,9 @@ Inputs (R rows, P places, K candidates):
                               twice must be changed alike
     biases, penalties, fines  float32 (R, P), what is added, the repetition penalty, what is taken
     temperatures              float32 (R, 1), above 0
+    top_p                     float64 (R, 1), above 0, of all weight; infinite: any may be drawn
+    min_p                     float32 (R, 1), of the largest weight
+    greedy                    bool (R, 1), whether the likeliest token is taken
     random                    float64 (R, 1), from 0 to below 1
     candidates                int64 (1,), K
 Outputs:
@@ -16,9 +19,9 @@ Outputs:
     plain                     float32 (R, P), the logits there as they were
     best, best_tokens         float32 and int64 (R, K), the highest logits and whose they are
     weights                   float32 (R, padded vocabulary), softmax(logits / temperatures)
-    drawn                     int64 (R, 1), a token, as likely as its weight
-    sums                      float64 (R, 4), of all weights, the weight of the drawn token, the sum
-                              of those above it, and the largest
+    whole                     float64 (R, 1), the sum of the weights
+    tokens                    int64 (R, 1), the likeliest, or one as likely as its weight
+    kept                      bool (R, 1), whether it is finite and let through by top-p and min-p
 """
 
 import numpy as np
@@ -33,6 +36,8 @@ INTEGER, DOUBLE = TensorProto.INT64, TensorProto.DOUBLE
 
 def add_sampling(nodes: Nodes, logits: str, vocabulary: int) -> None:
     """Add the nodes behind `logits` (R, vocabulary), float32."""
+    # In full: where there are no rows, none of the sizes can be inferred.
+    nodes.constant("in_blocks", np.array([0, padded(vocabulary) // BLOCK, BLOCK]))
     _mend(nodes, logits, vocabulary)
     _find_best(nodes)
     nodes.add("Softmax", [nodes.add("Div", ["logits", "temperatures"])], output="weights")
@@ -47,6 +52,9 @@ def inputs() -> list[onnx.ValueInfoProto]:
         tensor("places", INTEGER, ["R", "P"]),
         *(tensor(name, TensorProto.FLOAT, ["R", "P"]) for name in ("biases", "penalties", "fines")),
         tensor("temperatures", TensorProto.FLOAT, ["R", 1]),
+        tensor("top_p", DOUBLE, ["R", 1]),
+        tensor("min_p", TensorProto.FLOAT, ["R", 1]),
+        tensor("greedy", TensorProto.BOOL, ["R", 1]),
         tensor("random", DOUBLE, ["R", 1]),
         tensor("candidates", INTEGER, [1]),
     ]
@@ -61,8 +69,9 @@ def outputs(vocabulary: int) -> list[onnx.ValueInfoProto]:
         tensor("best", TensorProto.FLOAT, ["R", "K"]),
         tensor("best_tokens", INTEGER, ["R", "K"]),
         tensor("weights", TensorProto.FLOAT, ["R", padded(vocabulary)]),
-        tensor("drawn", INTEGER, ["R", 1]),
-        tensor("sums", DOUBLE, ["R", 4]),
+        tensor("whole", DOUBLE, ["R", 1]),
+        tensor("tokens", INTEGER, ["R", 1]),
+        tensor("kept", TensorProto.BOOL, ["R", 1]),
     ]
 
 
@@ -91,8 +100,7 @@ def _find_best(nodes: Nodes) -> None:
     nodes.add("TopK", [highest, count], output="tops", outputs=["top_blocks"])
     unsqueezed = nodes.add("Unsqueeze", ["top_blocks", last])
     found = nodes.add("GatherND", [blocks, unsqueezed], batch_dims=1)
-    one_row = nodes.constant("one_row", np.array([0, -1]))
-    row = nodes.add("Reshape", [found, one_row])
+    row = nodes.add("Flatten", [found])
     nodes.add("TopK", [row, "candidates"], output="best", outputs=["spots"])
     size = nodes.constant("block", np.array(BLOCK))
     which = nodes.add("GatherElements", ["top_blocks", nodes.add("Div", ["spots", size])], axis=1)
@@ -122,19 +130,23 @@ def _draw(nodes: Nodes, count: int) -> None:
 
 
 def _judge(nodes: Nodes) -> None:
-    """Tell what top-p and min-p must know of the drawn token."""
-    own = nodes.add("GatherElements", ["weights", "drawn"], axis=1)
+    """Take the drawn token or the likeliest, and tell whether top-p and min-p let it through."""
+    likeliest = nodes.add("Gather", ["best_tokens", nodes.constant("first", np.array([0]))], axis=1)
+    nodes.add("Where", ["greedy", likeliest, "drawn"], output="tokens")
+    own, largest = (
+        nodes.add("GatherElements", ["weights", token], axis=1) for token in ("tokens", likeliest)
+    )
     likelier = nodes.add("Cast", [nodes.add("Greater", ["weights", own])], to=TensorProto.FLOAT)
     above = nodes.add("Mul", ["weights", likelier])
-    likeliest = nodes.add("Gather", ["best_tokens", nodes.constant("first", np.array([0]))], axis=1)
-    largest = nodes.add("GatherElements", ["weights", likeliest], axis=1)
     blocks = _double(nodes, _sum(nodes, _in_blocks(nodes, above)))
-    parts = ["whole", _double(nodes, own), _sum(nodes, blocks, keepdims=1), _double(nodes, largest)]
-    nodes.add("Concat", parts, output="sums", axis=1)
+    nucleus = nodes.add("Mul", ["top_p", "whole"])
+    inside = nodes.add("Less", [_sum(nodes, blocks, keepdims=1), nucleus])
+    enough = nodes.add("GreaterOrEqual", [own, nodes.add("Mul", ["min_p", largest])])
+    nodes.add("And", [inside, enough], output="kept")
 
 
 def _in_blocks(nodes: Nodes, weights: str) -> str:
-    return nodes.add("Reshape", [weights, nodes.constant("in_blocks", np.array([0, -1, BLOCK]))])
+    return nodes.add("Reshape", [weights, "in_blocks"])
 
 
 def _sum(nodes: Nodes, numbers: str, keepdims: int = 0) -> str:

@@ -27,6 +27,12 @@ class Wishes:
     """What is taken away there last, (B, P)."""
     temperatures: Floats
     """By which logits are divided, (B, 1)."""
+    top_p: Doubles
+    """The nucleus's share of all weight, above 0; infinite where any may be drawn, (B, 1)."""
+    min_p: Floats
+    """The least weight of a token that is kept, as a share of the largest weight, (B, 1)."""
+    greedy: NDArray[np.bool_]
+    """Whether the likeliest token is taken and none drawn, (B, 1)."""
     random: Doubles
     """From 0 to below 1, (B, 1)."""
     candidates: int
@@ -41,7 +47,8 @@ def no_wishes(rows: int) -> Wishes:
     """Return what leaves logits as they are."""
     zeros, ones = np.zeros((rows, 1), np.float32), np.ones((rows, 1), np.float32)
     places, random = np.zeros((rows, 1), np.int64), np.zeros((rows, 1))
-    return Wishes(places, zeros, ones, zeros, ones, random, candidates=1)
+    anything, drawn = np.full((rows, 1), np.inf), np.zeros((rows, 1), np.bool_)
+    return Wishes(places, zeros, ones, zeros, ones, anything, zeros, drawn, random, candidates=1)
 
 
 class Rows(Protocol):
@@ -66,10 +73,12 @@ class Draws:
     """Whose they are, (B, K)."""
     weights: Rows
     """softmax(logits / temperatures) and zeros behind, (B, padded vocabulary)."""
-    drawn: Ints
-    """A token, as likely as its weight, (B, 1)."""
-    sums: Doubles
-    """Of all weights; the drawn token's weight; all above it; and the largest, (B, 4)."""
+    whole: Doubles
+    """The sum of the weights, not finite where a logit is not, (B, 1)."""
+    tokens: Ints
+    """The likeliest token where that is wished for, else one as likely as its weight, (B, 1)."""
+    kept: NDArray[np.bool_]
+    """Whether that token is finite, and top-p and min-p let it through, (B, 1)."""
 
 
 def draw(logits: Floats, wishes: Wishes) -> Draws:
@@ -80,7 +89,7 @@ def draw(logits: Floats, wishes: Wishes) -> Draws:
     mended = np.where(biased > 0, biased / wishes.penalties, biased * wishes.penalties)
     logits[each, wishes.places] = mended - wishes.fines
     best_tokens = _highest(logits, wishes.candidates)
-    # What is not finite shows in the sums.
+    # What is not finite shows in the sums of the weights.
     with np.errstate(invalid="ignore"):
         weights = np.zeros((len(logits), padded(vocabulary)), np.float32)
         cooled = (logits - logits.max(1, keepdims=True)) / wishes.temperatures
@@ -88,12 +97,13 @@ def draw(logits: Floats, wishes: Wishes) -> Draws:
         weights /= weights.sum(1, keepdims=True)
         sums = running_sums(weights)
         drawn = pick(weights, sums, wishes.random[:, 0])[:, None]
-        own = weights[each, drawn]
+        tokens = np.where(wishes.greedy, best_tokens[:, :1], drawn)
+        own, whole = weights[each, tokens], sums[:, -1:]
         above = np.where(weights > own, weights, 0).sum(1, keepdims=True, dtype=np.float64)
-    parts = [sums[:, -1:], own, above, weights.max(1, keepdims=True)]
-    return Draws(
-        logits, plain, logits[each, best_tokens], best_tokens, weights, drawn, np.hstack(parts)
-    )
+        inside = above < wishes.top_p * whole
+        kept = inside & (own >= wishes.min_p * weights.max(1, keepdims=True))
+    best = logits[each, best_tokens]
+    return Draws(logits, plain, best, best_tokens, weights, whole, tokens, kept)
 
 
 def _highest(logits: Floats, count: int) -> Ints:

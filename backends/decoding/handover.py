@@ -1,10 +1,8 @@
 """Carry chunks from the engine's thread to the event loops of those who read them."""
 
 import asyncio
-import threading
 from collections import defaultdict
 from dataclasses import replace
-from queue import SimpleQueue
 from typing import Protocol
 
 from backends.vocabulary import BackendError, Chunk
@@ -69,42 +67,26 @@ Items = list[tuple[Reader, Item]]
 
 
 class Outbox:
-    """What a step brought; one call wakes each event loop, however many texts moved.
+    """What a step brought; one call wakes each event loop, however many texts moved."""
 
-    A thread of its own does that: an event loop that wakes takes the interpreter, and the engine
-    would wait for it instead of computing the next step.
-    """
-
-    def __init__(self, name: str) -> None:
-        """`name` is the thread's."""
+    def __init__(self) -> None:
         self._items: Items = []
-        self._ready: SimpleQueue[Items | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._carry, name=name, daemon=True)
-        self._thread.start()
 
     def put(self, reader: Reader, item: Item) -> None:
         """Keep a chunk, or an error as a reader's last word, for the next delivery."""
         self._items.append((reader, item))
 
     def deliver(self) -> None:
-        """Hand everything over. Readers whose event loop is gone are abandoned."""
-        if self._items:
-            self._ready.put(self._items)
-            self._items = []
+        """Hand everything over. Readers whose event loop is gone are abandoned.
 
-    def close(self) -> None:
-        """Deliver the rest; returns when everything is handed over."""
-        self.deliver()
-        self._ready.put(None)
-        self._thread.join()
-
-    def _carry(self) -> None:
-        while items := self._ready.get():
-            by_loop = defaultdict[asyncio.AbstractEventLoop, Items](list)
-            for reader, item in items:
-                by_loop[reader.loop].append((reader, item))
-            for loop, its_items in by_loop.items():
-                _hand_over(loop, its_items)
+        An event loop that wakes wants the interpreter: call this before what does without it.
+        """
+        by_loop = defaultdict[asyncio.AbstractEventLoop, Items](list)
+        for reader, item in self._items:
+            by_loop[reader.loop].append((reader, item))
+        self._items = []
+        for loop, items in by_loop.items():
+            _hand_over(loop, items)
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, items: Items) -> None:

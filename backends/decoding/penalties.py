@@ -17,11 +17,12 @@ _ROW = np.dtype(
         ("biased", "i8"),
         ("prompt", "i8"),
         ("known", "i8"),
-        ("plain", "?"),
-    ]
+        ("calm", "i8"),
+    ],
+    align=True,
 )
 """A row's penalties; how many of its tokens have a bias, come from its prompt, and are there in
-all; and whether it has neither bias nor presence penalty."""
+all; and below how many a new one changes nothing but its own place."""
 
 
 class Penalties:
@@ -61,7 +62,7 @@ class Penalties:
             len(bias),
             max(len(newest) - len(written), 0),
             len(bias) + len(newest),
-            not bias and sampling.presence_penalty == 0,
+            0,
         )
         self._places[row, : len(bias) + len(newest)] = [*bias, *newest]
         self._work_out(row)
@@ -89,13 +90,15 @@ class Penalties:
     def add(self, tokens: Ints) -> None:
         """Note the token that each of the first rows wrote. The oldest makes way for it."""
         rows = self._rows[: len(tokens)]
-        full = rows["known"] - rows["biased"] == self._history
-        for row in np.flatnonzero(full):
-            self._forget(int(row))
-        self._places[np.arange(len(rows)), rows["known"]] = tokens
-        rows["known"] += 1
-        for row in np.flatnonzero(full | ~rows["plain"] | (rows["known"] == 1)):
-            self._work_out(int(row))
+        known = rows["known"]
+        restless = np.flatnonzero(known >= rows["calm"]).tolist()
+        for row in restless:
+            if known[row] - rows["biased"][row] == self._history:
+                self._forget(row)
+        self._places[np.arange(len(rows)), known] = tokens
+        known += 1
+        for row in restless:
+            self._work_out(row)
 
     def _forget(self, row: int) -> None:
         """Drop the oldest token that has no bias."""
@@ -116,6 +119,8 @@ class Penalties:
         changes[0, :known] = [bias.get(token, 0) for token in tokens.tolist()] if bias else 0
         changes[1, :known] = np.where(np.isin(tokens, seen), state["repetition"], 1)
         changes[2, :known] = np.where(np.isin(tokens, written), state["presence"], 0)
+        plain = known and not bias and state["presence"] == 0
+        state["calm"] = self._history if plain else 0
         # Token 0 stands, unchanged, where there is none.
         self._places[row, known:] = tokens[0] if known else 0
         changes[:, known:] = changes[:, :1] if known else [[0], [1], [0]]

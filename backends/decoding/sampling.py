@@ -6,12 +6,13 @@ The order of the filters is that of Hugging Face's generation: bias, penalties, 
 top-p, min-p.
 
 What touches the whole vocabulary is done before, for all rows, as this module wishes (`draws`).
-Here a drawn token is kept or refused; a row whose token was refused draws again, as does one with
-top-k, which has only a few candidates.
+Here a row whose token was refused draws again, as does one with top-k, which has only a few
+candidates.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,6 @@ from backends.decoding.weights import (
     Floats,
     Ints,
     accept,
-    in_nucleus,
     padded,
     pick,
     running_sums,
@@ -43,6 +43,9 @@ DAMAGED = -2
 _AHEAD = 32
 """Random numbers of a text made at once: making one costs as much as making many."""
 
+_LEAST_NUCLEUS = 1e-300
+"""A share of all weight that is above 0 and below the weight of any token."""
+
 _ROW = np.dtype(
     [
         ("temperature", "f4"),
@@ -51,12 +54,28 @@ _ROW = np.dtype(
         ("min_p", "f4"),
         ("seed", "u8"),
         ("position", "u8"),
+        ("numbered", "i8"),
         ("greedy", "?"),
         ("limited", "?"),
         ("watched", "?"),
-    ]
+    ],
+    align=True,
 )
-"""The sampling of a row, and how much it has written."""
+"""The sampling of a row as a step takes it; how much it has written, and from where on its random
+numbers are made."""
+
+
+@dataclass
+class _Batch:
+    """What the first rows wish as long as none of them changes."""
+
+    rows: NDArray[np.void]
+    fixed: dict[str, NDArray[Any]]
+    candidates: int
+    watched: list[int]
+    random: Doubles
+    """Of the next steps, (steps, B, 1)."""
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,7 @@ class Sampler:
         self._penalties = Penalties(slots, vocabulary, history)
         self._random = np.zeros((slots, _AHEAD))
         """The numbers of each text's first attempts, from its last multiple of `_AHEAD` on."""
+        self._batch: _Batch | None = None
         self._reports: dict[int, int] = {}
         self.likelihoods: dict[int, Likelihood] = {}
         """After `choose`: by row, where log-probabilities are asked for."""
@@ -94,18 +114,20 @@ class Sampler:
         The repetition penalty counts `prompt` and what is written, the presence penalty only that.
         """
         greedy = sampling.temperature < COLDEST
+        whole = greedy or sampling.top_p >= 1
         self._rows[row] = (
             1 if greedy else sampling.temperature,
             sampling.top_k,
-            sampling.top_p,
-            sampling.min_p,
+            np.inf if whole else max(sampling.top_p, _LEAST_NUCLEUS),
+            0 if greedy else sampling.min_p,
             seed % 2**64,
             len(written),
+            NONE,
             greedy,
             not greedy and 0 < sampling.top_k < self._vocabulary,
             bool(sampling.bad_words) or sampling.max_copied_words > 0,
         )
-        self._prepare_random(row)
+        self._batch = None
         self._penalties.enter(row, sampling, prompt, written)
         self._reports.pop(row, None)
         if sampling.logprobs is not None:
@@ -113,6 +135,7 @@ class Sampler:
 
     def move(self, source: int, target: int) -> None:
         """Put the text of one row into another."""
+        self._batch = None
         self._rows[target] = self._rows[source]
         self._random[target] = self._random[source]
         self._penalties.move(source, target)
@@ -122,55 +145,80 @@ class Sampler:
 
     def wishes(self, count: int) -> Wishes:
         """Return what the first `count` rows want of this step."""
-        rows = self._rows[:count]
+        batch = self._batch
+        if not batch or len(batch.rows) != count or batch.step == len(batch.random):
+            batch = self._batch = self._gather(count)
         return Wishes(
             *self._penalties.of_first(count),
-            temperatures=rows["temperature"][:, None],
-            random=self._numbers(np.arange(count), 0)[:, None],
-            candidates=int((rows["top_k"] * rows["limited"]).max(initial=1)),
+            **batch.fixed,
+            random=batch.random[batch.step],
+            candidates=batch.candidates,
         )
 
     def choose(self, draws: Draws, refuses: Refuses) -> Ints:
-        """Return the next token (B,) of each of the first B rows, which wanted these draws.
+        """Return the next token (B,) of each of the first B rows, of whose `wishes` these came.
 
         `DAMAGED` stands where logits are not finite, and `NONE` where `refuses`, which is asked
         for rows that must not hold some words only, leaves no token.
         """
-        rows = self._rows[: len(draws.drawn)]
-        finite = np.isfinite(draws.sums[:, 0])
-        tokens = np.where(rows["greedy"], draws.best_tokens[:, 0], draws.drawn[:, 0])
-        kept = rows["greedy"] | (_passes(rows, draws.sums) & ~rows["limited"])
-        for row in np.flatnonzero(kept & rows["watched"] & finite):
-            kept[row] = not refuses(int(row), int(tokens[row]))
-        again = np.flatnonzero(~kept & finite)
-        if len(again):
-            self._again(tokens, draws, again, refuses)
-        tokens[~finite] = DAMAGED
+        batch = self._batch or self._gather(len(draws.tokens))
+        tokens = draws.tokens[:, 0].copy()
+        if batch.watched or not draws.kept.all():
+            self._mend(batch, tokens, draws, refuses)
         self.likelihoods = {
             row: self._likelihood(draws, row, int(tokens[row]), count)
             for row, count in self._reports.items()
-            if row < len(rows) and tokens[row] >= 0
+            if row < len(tokens) and tokens[row] >= 0
         }
-        self._remember(tokens, rows)
+        batch.rows["position"] += np.uint64(1)
+        batch.step += 1
+        self._penalties.add(tokens)
         return tokens
 
-    def _prepare_random(self, row: int) -> None:
-        state = self._rows[row]
-        start = int(state["position"]) // _AHEAD * _AHEAD
-        positions = np.arange(start, start + _AHEAD, dtype=np.uint64)
-        self._random[row] = uniform(
-            np.full(_AHEAD, state["seed"]), positions, np.zeros(_AHEAD, np.uint64)
+    def _gather(self, count: int) -> _Batch:
+        """Work out what the first rows wish, for as many steps as all have random numbers."""
+        rows = self._rows[:count]
+        places = (rows["position"] % np.uint64(_AHEAD)).astype(np.intp)
+        starts = rows["position"].astype(np.int64) - places
+        for row in np.flatnonzero(rows["numbered"] != starts):
+            self._random[row] = _first_numbers(int(rows["seed"][row]), int(starts[row]))
+        rows["numbered"] = starts
+        steps = np.arange(_AHEAD - places.max())
+        random = self._random[np.arange(count), steps[:, None] + places]
+        # A row with top-k draws from its candidates alone: no token reaches an infinite share.
+        floors = np.where(rows["limited"], np.float32(np.inf), rows["min_p"])
+        columns = {
+            "temperatures": rows["temperature"],
+            "top_p": rows["top_p"],
+            "min_p": floors,
+            "greedy": rows["greedy"],
+        }
+        return _Batch(
+            rows,
+            {name: column[:, None].copy() for name, column in columns.items()},
+            int((rows["top_k"] * rows["limited"]).max(initial=1)),
+            np.flatnonzero(rows["watched"]).tolist(),
+            random[:, :, None],
         )
 
     def _numbers(self, rows: Ints, attempt: int) -> Doubles:
         """Return random numbers from 0 to 1, one of each row's text at its position."""
-        positions = self._rows["position"][rows]
-        if attempt == 0:
-            return self._random[rows, (positions % np.uint64(_AHEAD)).astype(np.intp)]
         attempts = np.full(len(rows), attempt, np.uint64)
-        return uniform(self._rows["seed"][rows], positions, attempts)
+        return uniform(self._rows["seed"][rows], self._rows["position"][rows], attempts)
 
-    def _again(self, tokens: Ints, draws: Draws, rows: Ints, refuses: Refuses) -> None:
+    def _mend(self, batch: _Batch, tokens: Ints, draws: Draws, refuses: Refuses) -> None:
+        """Choose tokens for rows whose first one is not kept."""
+        kept, finite = draws.kept[:, 0].copy(), np.isfinite(draws.whole[:, 0])
+        for row in batch.watched:
+            kept[row] = kept[row] and not refuses(row, int(tokens[row]))
+        again = np.flatnonzero(~kept & finite)
+        if len(again):
+            self._again(batch, tokens, draws, again, refuses)
+        tokens[~finite] = DAMAGED
+
+    def _again(
+        self, batch: _Batch, tokens: Ints, draws: Draws, rows: Ints, refuses: Refuses
+    ) -> None:
         """Choose tokens for rows of which none was kept."""
         greedy, limited = self._rows["greedy"][rows], self._rows["limited"][rows]
         for row in rows[greedy]:
@@ -178,7 +226,7 @@ class Sampler:
         if limited.any():
             few, names = rows[limited], draws.best_tokens
             weights = self._candidates(draws, few)
-            first = pick(weights, running_sums(weights), self._numbers(few, 0))
+            first = pick(weights, running_sums(weights), batch.random[batch.step][few, 0])
             found = self._draw(
                 weights, few, first, lambda row, at: refuses(row, int(names[row, at]))
             )
@@ -209,7 +257,7 @@ class Sampler:
         attempt = 0
         while True:
             left = weights[at]
-            accepted = accept(left, found, nucleus[at], whole[at], floor[at])
+            accepted = accept(left, found, nucleus[at], floor[at])
             for place in np.flatnonzero(accepted & state["watched"][at] & (found != NONE)):
                 if refuses(int(rows[at[place]]), int(found[place])):
                     accepted[place] = False
@@ -221,13 +269,6 @@ class Sampler:
                 return chosen
             attempt += 1
             found = pick(weights[at], running_sums(weights[at]), self._numbers(rows[at], attempt))
-
-    def _remember(self, tokens: Ints, rows: NDArray[np.void]) -> None:
-        """Note the new tokens for the penalties, and move on."""
-        rows["position"] += np.uint64(1)
-        for row in np.flatnonzero(rows["position"] % np.uint64(_AHEAD) == 0):
-            self._prepare_random(int(row))
-        self._penalties.add(tokens)
 
     def _likelihood(self, draws: Draws, row: int, token: int, count: int) -> Likelihood:
         """Return what the model itself thought of a token, before all changes."""
@@ -241,11 +282,10 @@ class Sampler:
         return Likelihood(float(scores[token]), [(i, -score) for score, i in best])
 
 
-def _passes(rows: NDArray[np.void], sums: Doubles) -> NDArray[np.bool_]:
-    """Tell which drawn tokens top-p and min-p let through, (B,)."""
-    whole, own, above, largest = sums.T
-    inside = in_nucleus(above, rows["top_p"] * whole, whole)
-    return inside & (own >= rows["min_p"] * largest)
+def _first_numbers(seed: int, start: int) -> Doubles:
+    """Return a seed's random numbers at `_AHEAD` positions from a start on."""
+    positions = np.arange(start, start + _AHEAD, dtype=np.uint64)
+    return uniform(np.full(_AHEAD, seed, np.uint64), positions, np.zeros(_AHEAD, np.uint64))
 
 
 def _next_likeliest(draws: Draws, row: int, refuses: Refuses) -> int:

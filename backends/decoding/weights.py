@@ -55,26 +55,16 @@ def pick(weights: Floats, sums: Doubles, random: Doubles) -> Ints:
     return np.where(empty, NONE, block * BLOCK + inner)
 
 
-def in_nucleus(above: NDArray[np.floating], nucleus: Doubles, whole: Doubles) -> NDArray[np.bool_]:
-    """Tell which tokens top-p lets through, by the weight of all above them, each (B,).
-
-    `nucleus` is how much weight the nucleus has, `whole` how much all tokens have together.
-    """
-    return (nucleus >= whole) | (above == 0) | (above < nucleus)
-
-
-def accept(
-    weights: Floats, tokens: Ints, nucleus: Doubles, whole: Doubles, floor: Floats
-) -> NDArray[np.bool_]:
+def accept(weights: Floats, tokens: Ints, nucleus: Doubles, floor: Floats) -> NDArray[np.bool_]:
     """Tell which tokens top-p and min-p let through; from other rows drop what is no likelier.
 
-    All but `weights` are (B,): the tokens picked; how much weight the nucleus has, and all tokens
-    together; the least weight that min-p wants. The nucleus is the likeliest tokens that together
-    reach its weight, and all tokens as likely as its last one.
+    All but `weights` are (B,): the tokens picked, how much weight the nucleus has, the least weight
+    that min-p wants. The nucleus is the likeliest tokens that together reach its weight, and all
+    tokens as likely as its last one.
     """
     own = weights[np.arange(len(weights)), tokens]
     likelier = np.where(weights > own[:, None], weights, 0)
-    inside = in_nucleus(likelier.sum(axis=1), nucleus, whole)
+    inside = likelier.sum(axis=1) < nucleus
     fine = (tokens == NONE) | (inside & (own >= floor))
     weights[~fine] = likelier[~fine]
     return fine

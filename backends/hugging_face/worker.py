@@ -51,7 +51,7 @@ class Worker:
         self._waiting = deque[Request]()
         self._running: Text | None = None
         self._closed = False
-        self._outbox = Outbox(f"delivery {name}")
+        self._outbox = Outbox()
         # A daemon, so that a program that forgets to close does not hang at its end.
         self._thread = threading.Thread(target=self._loop, name=f"model {name}", daemon=True)
         self._thread.start()
@@ -93,7 +93,7 @@ class Worker:
             self._write(text)
             self._running = None
         self._cancel_waiting()
-        self._outbox.close()
+        self._outbox.deliver()
         self._decoder.close()
 
     def _next(self) -> Text | None:

@@ -1,7 +1,9 @@
 """The memory of keys and values: one block of rows, of which the graph is given pointers."""
 
+import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -50,13 +52,25 @@ class Cache(ABC):
 
 
 class HostCache(Cache):
-    """The cache in the machine's memory; pages that no text touched cost nothing."""
+    """The cache in the machine's memory; pages that no text touched cost nothing.
+
+    Pages are small: in huge ones, which NumPy asks for, a few tokens of a long row would fill the
+    whole row's memory with zeros first, for longer than many steps take.
+    """
 
     device = "cpu"
 
     def __init__(self, sizes: Architecture, rows: int, carrier: type[np.generic]) -> None:
+        """Raises `MemoryError` where there is not enough."""
         super().__init__(sizes, rows, carrier)
-        self._block: NDArray[Any] = np.zeros(self.shape, self.carrier)
+        try:
+            memory = mmap.mmap(-1, self.nbytes)
+        except OSError as error:
+            raise MemoryError from error
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):  # only Linux has it, and not every kernel
+            with suppress(OSError):
+                memory.madvise(mmap.MADV_NOHUGEPAGE)
+        self._block: NDArray[Any] = np.frombuffer(memory, self.carrier).reshape(self.shape)
 
     @property
     def address(self) -> int:

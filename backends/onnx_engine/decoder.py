@@ -22,8 +22,6 @@ from backends.onnx_engine.wide_rows import DeviceRows, HostRows, WideRows
 from backends.vocabulary import BackendError
 
 CPU = "CPUExecutionProvider"
-_ONLY_WHAT_IS_BOUND = onnxruntime.RunOptions()
-_ONLY_WHAT_IS_BOUND.only_execute_path_to_fetches = True
 
 
 class Decoder:
@@ -38,7 +36,9 @@ class Decoder:
         kept: int = 0,
         provider: str = CPU,
     ) -> None:
-        """Load the graph; `threads` 0 takes all cores. Raises `BackendError` if it cannot run.
+        """Load the graph; `threads` 0 takes all cores, up to the number of the model's heads.
+
+        Raises `BackendError` if it cannot run.
 
         `kept` more rows of the cache follow the slots: no text is decoded there. Where ONNX
         Runtime cannot use the provider, the CPU is used and `on_cpu` says so.
@@ -48,7 +48,7 @@ class Decoder:
         self.sizes = sizes
         self.graph_bytes = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
         """Size of the graph and its weights."""
-        self._session = open_session(graph, threads, provider)
+        self._session = open_session(graph, _at_most(sizes.heads, threads), provider)
         self.on_cpu = self._session.get_providers()[0] == CPU
         carrier, self._element = _numbers(self._session, graph)
         rows = slots + kept
@@ -68,16 +68,13 @@ class Decoder:
         """The memory that keys and values take when every row is full."""
         return self._cache.nbytes
 
-    def prefill(self, slot: int, tokens: NDArray[np.int64], start: int = 0) -> Floats:
-        """Read tokens into a slot behind its first `start` ones.
+    def prefill(self, slot: int, tokens: NDArray[np.int64], start: int = 0) -> None:
+        """Read tokens into a slot behind its first `start` ones."""
+        self._read(slot, tokens, start, np.empty(0, np.int64))
 
-        Returns the logits (vocabulary,) of what comes next.
-        """
-        return self._read(slot, tokens, start, np.array([len(tokens) - 1]))[0]
-
-    def score(self, tokens: NDArray[np.int64]) -> Floats:
-        """Return the logits (len(tokens), vocabulary) after each of the tokens; uses slot 0."""
-        return self._read(0, tokens, 0, np.arange(len(tokens)))
+    def score(self, tokens: NDArray[np.int64], slot: int = 0, start: int = 0) -> Floats:
+        """Do as `prefill`, and return the logits (len(tokens), vocabulary) after each token."""
+        return self._read(slot, tokens, start, np.arange(len(tokens)))
 
     def step(
         self, tokens: NDArray[np.int64], lengths: NDArray[np.int64], wishes: Wishes | None = None
@@ -113,7 +110,10 @@ class Decoder:
     def _read(
         self, slot: int, tokens: NDArray[np.int64], start: int, rows: NDArray[np.int64]
     ) -> Floats:
-        """Run `tokens` through one slot and return the logits of the given rows among them."""
+        """Run `tokens` through one slot and return the logits of the given rows among them.
+
+        Where there are none, what follows the decoder's blocks has nothing to do.
+        """
         end = start + len(tokens)
         logits = np.empty((len(rows), padded(self.sizes.vocabulary)), np.float32)
         inputs = {
@@ -129,7 +129,7 @@ class Decoder:
             bind(binding.bind_input, name, value)
         bind(binding.bind_output, "logits", logits)
         self._bind_cache(binding, slot, 1)
-        self._run(binding, _ONLY_WHAT_IS_BOUND)
+        self._run(binding)
         return logits[:, : self.sizes.vocabulary]
 
     def _bind_step(self, width: int) -> Step:
@@ -151,10 +151,8 @@ class Decoder:
             binding.bind_input(f"past_{name}", *place)
             binding.bind_output(f"present_{name}", *place)
 
-    def _run(
-        self, binding: onnxruntime.IOBinding, how: onnxruntime.RunOptions | None = None
-    ) -> None:
-        self._session.run_with_iobinding(binding, how)
+    def _run(self, binding: onnxruntime.IOBinding) -> None:
+        self._session.run_with_iobinding(binding)
 
     def _probe(self, graph: Path) -> None:
         """Run one token, so that a graph that does not fit its card fails here and not later."""
@@ -171,6 +169,7 @@ def _numbers(session: onnxruntime.InferenceSession, graph: Path) -> tuple[type[n
         "tensor(float)": (np.float32, 1),
         "tensor(float16)": (np.float16, 10),
         "tensor(bfloat16)": (np.uint16, 16),
+        "tensor(int8)": (np.int8, 3),
     }
     found = {one.type for one in session.get_inputs() if one.name.startswith("past_")}
     if len(found) == 1 and (only := found.pop()) in types:
@@ -192,6 +191,8 @@ def open_session(graph: Path, threads: int, provider: str) -> onnxruntime.Infere
     options.log_severity_level = 3
     # Numbers too small to matter make the processor many times slower.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # Between runs its threads would look for work for some 40 ms, on cores that others want.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if _int8_overflows():
         options.add_session_config_entry("session.x64quantprecision", "1")
     providers = list(dict.fromkeys((provider, CPU)))
@@ -208,6 +209,16 @@ def open_session(graph: Path, threads: int, provider: str) -> onnxruntime.Infere
             f"ONNX Runtime cannot load the model {graph.parent.name} here: export it again, in a "
             "precision that this machine can compute."
         ) from error
+
+
+def _at_most(heads: int, threads: int) -> int:
+    """Return how many threads, 0 for all cores, a decoder may have.
+
+    With more threads than heads, ONNX Runtime divides the attention of a text that is alone, and
+    sums it up in another order than beside others.
+    """
+    wanted = threads or _own_cores() or os.cpu_count() or 1
+    return heads if wanted > heads else threads
 
 
 def _own_cores() -> int:

@@ -46,7 +46,7 @@ class Scheduler:
         self._shelf = Shelf(range(decoder.slots, decoder.slots + decoder.kept))
         sizes = decoder.sizes
         self._sampler = Sampler(decoder.slots, sizes.vocabulary, history=sizes.context)
-        self._outbox = Outbox(f"delivery {name}")
+        self._outbox = Outbox()
         self.tokens_queried = self.tokens_reused = 0
         """Tokens of prompts to be read so far, and those of them that were cached."""
         # A daemon, so that a program that forgets to close does not hang at its end.
@@ -104,7 +104,7 @@ class Scheduler:
             if not self._running:
                 self._outbox.deliver()
         self._cancel_all()
-        self._outbox.close()
+        self._outbox.deliver()
 
     def _has_work(self) -> bool:
         """Wait until there is something to do; False once closed."""

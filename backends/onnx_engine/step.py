@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from backends.decoding.draws import Draws, Wishes, no_wishes
 from backends.onnx_engine.wide_rows import WideRows
 
-SUMS = 4
-"""Columns of the output `sums`."""
-
 
 class Step:
     """The step of the first B slots, bound once; what is small lies in the machine's memory."""
@@ -76,8 +73,9 @@ class Step:
             best=np.zeros((rows, wishes.candidates), np.float32),
             best_tokens=np.zeros((rows, wishes.candidates), np.int64),
             weights=self._wide["weights"].first(self._width),
-            drawn=np.zeros((rows, 1), np.int64),
-            sums=np.zeros((rows, SUMS)),
+            whole=np.zeros((rows, 1)),
+            tokens=np.zeros((rows, 1), np.int64),
+            kept=np.zeros((rows, 1), np.bool_),
         )
         for name, value in vars(draws).items():
             if name not in self._wide:

@@ -47,6 +47,6 @@ def write_text(source: Source, folder: Path) -> NDArray[np.int64]:
     random, texts = np.random.default_rng(0), np.zeros((16, source.sizes.context), np.int64)
     for position in range(source.sizes.context - 1):
         wishes = replace(no_wishes(16), random=random.random((16, 1)))
-        drawn = decoder.step(texts[:, position], np.full(16, position), wishes).drawn
+        drawn = decoder.step(texts[:, position], np.full(16, position), wishes).tokens
         texts[:, position + 1] = drawn[:, 0]
     return texts.ravel()

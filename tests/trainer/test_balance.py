@@ -12,6 +12,7 @@ from tests.trainer.outliers import make_source
 from trainer.balance import balance
 from trainer.graph import build_graph, save_graph
 from trainer.nodes import Weights
+from trainer.peaks import observe
 from trainer.source import load_source
 
 TOKENS = np.random.default_rng(0).integers(0, 371, 300)
@@ -31,7 +32,7 @@ def test_balanced_weights_compute_the_same_and_are_other_weights(make, tmp_path:
     for number, (name, tensor) in enumerate(source.weights.items()):
         if name.endswith("bias"):
             tensor[...] = np.random.default_rng(number).normal(0, 0.3, tensor.shape)
-    balanced = balance(source, TOKENS, tmp_path)
+    balanced = balance(source, observe(source, TOKENS, tmp_path))
     before = logits(source.weights, source.sizes, "fp32", tmp_path)
     after = logits(balanced, source.sizes, "fp32", tmp_path)
     np.testing.assert_allclose(after, before, atol=1e-3)
@@ -49,8 +50,8 @@ def test_an_outlier_behind_a_normalisation_no_longer_costs_anything(tmp_path: Pa
     errors = [
         float(np.std(logits(weights, plain.sizes, "int8", tmp_path) - exact))
         for weights in (
-            balance(plain, TOKENS, tmp_path),
-            balance(spoilt, TOKENS, tmp_path),
+            balance(plain, observe(plain, TOKENS, tmp_path)),
+            balance(spoilt, observe(spoilt, TOKENS, tmp_path)),
             spoilt.weights,
         )
     ]
@@ -61,7 +62,7 @@ def test_an_outlier_behind_a_normalisation_no_longer_costs_anything(tmp_path: Pa
 @pytest.mark.parametrize("count", [2, 3, 64, 65])
 def test_any_number_of_tokens_from_two_on_is_enough(count: int, tmp_path: Path):
     source = load_source(tiny_checkpoint(tmp_path / "checkpoint"))
-    balanced = balance(source, TOKENS[:count], tmp_path)
+    balanced = balance(source, observe(source, TOKENS[:count], tmp_path))
     assert all(np.isfinite(tensor).all() for tensor in balanced.values())
 
 
@@ -71,6 +72,7 @@ def test_a_channel_that_nothing_flows_through_stays_as_it_is(tmp_path: Path):
     for name in ("h.0.ln_1.weight", "h.0.ln_1.bias"):
         silent[name] = silent[name].copy()
         silent[name][3] = 0
-    balanced = balance(replace(source, weights=silent), TOKENS, tmp_path)
+    source = replace(source, weights=silent)
+    balanced = balance(source, observe(source, TOKENS, tmp_path))
     read = "h.0.attn.c_attn.weight"
     np.testing.assert_array_equal(balanced[read][3], silent[read][3])

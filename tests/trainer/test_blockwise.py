@@ -12,8 +12,8 @@ from trainer.blockwise import BLOCK, quantise_blocks
 from trainer.graph import build_graph, save_graph
 from trainer.source import Source, load_source
 
-WIDTHS = (64, 80)
-"""Two blocks, and one that is not full."""
+WIDTHS = (128, 80)
+"""Full blocks, and one that is not."""
 
 
 @pytest.fixture(scope="module", params=WIDTHS)
@@ -63,7 +63,7 @@ MATRICES = st.builds(
     .astype(np.float32),
     st.integers(0, 1000),
     st.integers(1, 4),
-    st.integers(1, 80),
+    st.integers(1, 160),
     st.sampled_from([0, 1e-6, 1, 1e4]),
 )
 
@@ -72,9 +72,9 @@ MATRICES = st.builds(
 def test_rounding_moves_a_weight_by_at_most_a_step_of_its_block(weight: np.ndarray, bits: int):
     numbers, scale = quantise_blocks(weight, bits)
     if bits == 4:
-        numbers = np.stack([numbers & 15, numbers >> 4], axis=-1).reshape(*scale.shape, BLOCK)
+        numbers = np.stack([numbers & 15, numbers >> 4], axis=-1).reshape(*scale.shape, BLOCK[4])
     restored = (numbers.astype(np.float32) - 2 ** (bits - 1)) * scale[..., None]
     moved = np.abs(restored.reshape(len(weight), -1)[:, : weight.shape[1]] - weight)
     # The largest magnitude's opposite has no number of its own: there it is a whole step.
-    steps = np.repeat(np.abs(scale), BLOCK, axis=1)[:, : weight.shape[1]]
+    steps = np.repeat(np.abs(scale), BLOCK[bits], axis=1)[:, : weight.shape[1]]
     assert (moved <= steps * 1.001).all()

@@ -15,10 +15,10 @@ async def make_request() -> Request:
 
 
 async def test_chunks_arrive_in_the_order_they_were_put_and_an_error_last():
-    request, outbox = await make_request(), Outbox("test")
+    request, outbox = await make_request(), Outbox()
     for item in (Chunk("a", 0), Chunk("b", 1), BackendError("It broke.")):
         outbox.put(request, item)
-    await asyncio.to_thread(outbox.close)
+    await asyncio.to_thread(outbox.deliver)
     assert [await request.inbox.get() for _ in range(2)] == [Chunk("a", 0), Chunk("b", 1)]
     with pytest.raises(BackendError, match="It broke"):
         await request.inbox.get()
@@ -44,11 +44,11 @@ async def test_a_reader_that_comes_first_waits_for_the_piece():
 
 
 async def test_a_reader_that_never_reads_is_abandoned_and_holds_nothing():
-    request, outbox = await make_request(), Outbox("test")
+    request, outbox = await make_request(), Outbox()
     outbox.put(request, Chunk("x" * BACKLOG))
     outbox.deliver()
     outbox.put(request, Chunk("x"))
-    outbox.close()
+    outbox.deliver()
     assert not request.abandoned
     await asyncio.sleep(0)
     assert request.abandoned
@@ -64,7 +64,7 @@ async def test_what_was_read_makes_room_again():
 
 
 def test_a_request_whose_event_loop_is_gone_is_abandoned():
-    request, outbox = asyncio.run(make_request()), Outbox("test")
+    request, outbox = asyncio.run(make_request()), Outbox()
     outbox.put(request, Chunk("a"))
-    outbox.close()
+    outbox.deliver()
     assert request.abandoned

@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 
 from backends import Backend, Chunk, FinishReason, ModelSpec, Prompt, Usage, Value
 from backends.decoding.draws import Draws
-from backends.decoding.weights import Floats
 from backends.model_directory import CARD, GRAPH, TOKENIZER, read_card, sha256_of
 from backends.onnx_engine import open_onnx
 from backends.onnx_engine.backend import OnnxBackend
@@ -101,10 +100,10 @@ class Breakable(Decoder):
         """How many chunks of prompts were read."""
         return len(self.prompts)
 
-    def prefill(self, slot: int, tokens: NDArray[np.int64], start: int = 0) -> Floats:
+    def prefill(self, slot: int, tokens: NDArray[np.int64], start: int = 0) -> None:
         self.prompts.append(tokens.tolist())
         self.calls.append("chunk")
-        return super().prefill(slot, tokens, start)
+        super().prefill(slot, tokens, start)
 
     def copy(self, source: int, target: int, length: int) -> None:
         self.may_copy.wait()
@@ -118,7 +117,7 @@ class Breakable(Decoder):
             raise RuntimeError("secret details of a library")
         draws = super().run(step)
         if self.steps == self.poisoned:
-            draws.sums[0] = np.nan
+            draws.whole[0], draws.kept[0] = np.nan, False
         return draws
 
 

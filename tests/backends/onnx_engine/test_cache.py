@@ -1,4 +1,7 @@
 import ctypes
+import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -55,6 +58,22 @@ def test_a_row_is_copied_and_the_others_stay(cache: Cache):
     cache.copy(0, 2, SIZES.context)
     assert holds(cache, 2, 7)
     assert holds(cache, 1, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells how much memory is in use")
+def test_a_token_takes_the_memory_of_its_pages_and_not_of_its_row():
+    sizes = SIZES.model_copy(update={"context": 2**18})
+    cache = HostCache(sizes, ROWS, np.float32)
+    before = own_memory()
+    for _, address in cache.pointers(1):
+        ctypes.memset(address, 1, 4)
+    assert own_memory() - before < cache.nbytes / 100
+
+
+def own_memory() -> int:
+    """Return the bytes of memory that this process alone has in use."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.findall(r"RssAnon:\s+(\d+) kB", status)[0]) * 1024
 
 
 def test_a_cleared_row_is_zero_again(cache: Cache):
