@@ -52,7 +52,9 @@ def _memchr() -> Callable[[int, int, int], int | None]:
 def weight_bytes(graph: Path) -> int:
     """Return the bytes of the weights that each step reads in whole: all but looked-up tables."""
     model = onnx.load(str(graph), load_external_data=False).graph
-    read = {name for node in model.node if node.op_type != "Gather" for name in node.input}
+    # A table of blocks is given another shape before rows are looked up in it.
+    lookups = ("Gather", "Reshape")
+    read = {name for node in model.node if node.op_type not in lookups for name in node.input}
     return sum(_bytes(tensor) for tensor in model.initializer if tensor.name in read)
 
 

@@ -14,7 +14,9 @@ MOST_TOKENS = 65_536
 MOST_LOSS = 700.0
 """Nats a token, whose exponential can still be written as a number; NaN is not below it, either."""
 WINDOW = 1024
-"""Tokens read at once at most: their logits for a whole vocabulary lie in memory together."""
+"""Tokens of a text that are read at most."""
+PIECE = 256
+"""Tokens read at once: their logits for a whole vocabulary lie in memory together."""
 
 
 def perplexity(decoder: Decoder, tokens: NDArray[np.integer], end_token: int) -> float:
@@ -28,7 +30,10 @@ def perplexity(decoder: Decoder, tokens: NDArray[np.integer], end_token: int) ->
     length = min(decoder.sizes.context, WINDOW, len(chosen) - 1)
     loss, count = 0.0, 0
     for inputs, targets in stretches(chosen, length, end_token):
-        loss += float(_losses(decoder.score(inputs), targets).sum())
+        for start in range(0, len(inputs), PIECE):
+            piece = slice(start, start + PIECE)
+            logits = decoder.score(inputs[piece], start=start)
+            loss += float(_losses(logits, targets[piece]).sum())
         count += len(targets)
     mean = loss / count
     return math.exp(mean) if mean < MOST_LOSS else math.inf

@@ -26,6 +26,10 @@ KEPT = 4
 """Finished texts of which keys and values are kept, for prompts that begin alike."""
 
 
+SHORT = 1000
+"""Characters that are encoded in well under a millisecond."""
+
+
 async def open_backend(spec: ModelSpec) -> "OnnxBackend":
     """Verify and load the model directory of a spec, in a thread."""
     return await asyncio.to_thread(_open, spec)
@@ -166,7 +170,7 @@ class OnnxBackend:
                 f"The model {self._name} has no index of its training texts, so it cannot do "
                 "max_copied_words: leave it at 0, or export the model with --originality-index."
             )
-        tokens = await asyncio.to_thread(self._encode, prompt.input)
+        tokens = await self._encode_aside(prompt.input)
         prefix = 0
         if len(tokens) + prompt.sampling.max_tokens > self._card.architecture.context:
             prefix = await asyncio.to_thread(self._prefix, prompt, tokens)
@@ -178,6 +182,12 @@ class OnnxBackend:
             token_bytes=self._token_bytes,
             training_texts=self._training_texts,
         )
+
+    async def _encode_aside(self, text: str) -> list[int]:
+        """Encode in a thread what takes long: for a short text waiting for the thread does."""
+        if len(text) <= SHORT:
+            return self._encode(text)
+        return await asyncio.to_thread(self._encode, text)
 
     def _encode(self, text: str) -> list[int]:
         """Return a prompt's tokens, at least one; some tokenizers put one before every text."""
