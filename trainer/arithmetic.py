@@ -85,12 +85,10 @@ class RowwiseInt8:
         # ONNX Runtime folds the transposition when it loads.
         matrix = nodes.add("Transpose", [stored], perm=[1, 0])
         scale_name = nodes.constant(f"{name}.scale", scale)
-        return self._multiply(nodes, x, matrix, scale_name, table.shape[1], rows="logit_rows")
+        return self._multiply(nodes, x, matrix, scale_name, table.shape[1])
 
-    def _multiply(
-        self, nodes: Nodes, x: str, matrix: str, scale: str, width: int, rows: str = "input_ids"
-    ) -> str:
-        row_scale, quantised = self._quantise_rows(nodes, x, width, rows)
+    def _multiply(self, nodes: Nodes, x: str, matrix: str, scale: str, width: int) -> str:
+        row_scale, quantised = self._quantise_rows(nodes, x, width)
         one, zero = nodes.constant("one", _real(1)), nodes.constant("zero", np.array(128, np.uint8))
         # Stated though it is 0, so that ONNX Runtime can move it where int8 products overflow.
         weight_zero = nodes.constant(f"{scale}.zero", np.array(0, np.int8))
@@ -98,25 +96,23 @@ class RowwiseInt8:
         product = nodes.add("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
         return nodes.add("Mul", [product, row_scale])
 
-    def _quantise_rows(self, nodes: Nodes, x: str, width: int, rows: str) -> tuple[str, str]:
+    def _quantise_rows(self, nodes: Nodes, x: str, width: int) -> tuple[str, str]:
         """Return the rows' scales and the rows of x (…, width) in their units, as uint8.
-
-        `rows` names an input of the graph with a number for each of the rows.
 
         A row of zeros has the scale 0; whatever its units are, the scale makes them 0 again.
         """
         last = nodes.constant("last_axis", np.array([-1]))
         largest = nodes.add("ReduceMax", [nodes.add("Abs", [x]), last], keepdims=1)
         scale = nodes.add("Mul", [largest, nodes.constant("step", _real(1 / 127))])
-        zeros = self._zero_points(nodes, rows)
+        zeros = self._zero_points(nodes)
         return scale, nodes.add("QuantizeLinear", [x, scale, zeros], axis=-1, block_size=width)
 
-    def _zero_points(self, nodes: Nodes, rows: str) -> str:
+    def _zero_points(self, nodes: Nodes) -> str:
         """Return the zero point 128 for each row (…, 1), made once for all products."""
-        name = f"{rows}.zeros"
+        name = f"{nodes.rows}.zeros"
         if not any(node.name == name for node in nodes.nodes):
             last = nodes.constant("last_axis", np.array([-1]))
-            shape = nodes.add("Shape", [nodes.add("Unsqueeze", [rows, last])])
+            shape = nodes.add("Shape", [nodes.add("Unsqueeze", [nodes.rows, last])])
             middle = helper.make_tensor("middle", TensorProto.UINT8, [1], [128])
             nodes.add("ConstantOfShape", [shape], output=name, value=middle)
         return name

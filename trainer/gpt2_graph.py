@@ -2,7 +2,7 @@
 
 from backends.model_directory import Architecture
 from trainer.arithmetic import Arithmetic
-from trainer.layers import affine, attend, wanted_rows
+from trainer.layers import affine, attend, keep_wanted
 from trainer.nodes import MICROSOFT, Nodes, Weights
 
 
@@ -13,7 +13,7 @@ def gpt2(nodes: Nodes, how: Arithmetic, weights: Weights, sizes: Architecture) -
     x = nodes.add("Add", [tokens, positions])
     for layer in range(sizes.layers):
         x = _block(nodes, how, weights, sizes, layer, x)
-    last = _normalise(nodes, weights, sizes, "ln_f", wanted_rows(nodes, sizes, x))
+    last = _normalise(nodes, weights, sizes, "ln_f", x)
     return how.scores(nodes, last, "wte", weights["wte.weight"])
 
 
@@ -25,6 +25,9 @@ def _block(
     inner = _normalise(nodes, weights, sizes, f"{name}.ln_1", x)
     packed = affine(nodes, how, weights, f"{name}.attn.c_attn", inner)
     mixed = attend(nodes, sizes, layer, packed)
+    if layer == sizes.layers - 1:
+        # Its keys and values are written: what follows matters where logits are wanted.
+        x, mixed = (keep_wanted(nodes, part) for part in (x, mixed))
     x = nodes.add("Add", [x, affine(nodes, how, weights, f"{name}.attn.c_proj", mixed)])
     inner = _normalise(nodes, weights, sizes, f"{name}.ln_2", x)
     wide = how.linear(nodes, inner, f"{name}.mlp.c_fc", weights[f"{name}.mlp.c_fc.weight"])

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from backends.model_directory import Architecture
 from trainer.arithmetic import Arithmetic
 from trainer.nodes import MICROSOFT, Nodes, Weights
@@ -54,7 +52,10 @@ def attend(
     )
 
 
-def wanted_rows(nodes: Nodes, sizes: Architecture, x: str) -> str:
-    """Return those rows (R, width) of x (B, S, width) that logits are wanted of."""
-    flat = nodes.add("Reshape", [x, nodes.constant("flat", np.array([-1, sizes.width]))])
-    return nodes.add("Gather", [flat, "logit_rows"])
+def keep_wanted(nodes: Nodes, x: str) -> str:
+    """Return those rows (R, width) of x (B, S, width) that logits are wanted of.
+
+    From here on, only these flow through the graph.
+    """
+    nodes.rows = "logit_rows"
+    return nodes.add("Gather", [nodes.add("Flatten", [x], axis=2), nodes.rows])

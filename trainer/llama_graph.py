@@ -9,7 +9,7 @@ import numpy as np
 
 from backends.model_directory import Architecture
 from trainer.arithmetic import Arithmetic
-from trainer.layers import affine, attend, wanted_rows
+from trainer.layers import affine, attend, keep_wanted
 from trainer.nodes import MICROSOFT, Nodes, Weights
 
 FREQUENCIES = "rotary_emb.inv_freq"
@@ -30,7 +30,7 @@ def llama(nodes: Nodes, how: Arithmetic, weights: Weights, sizes: Architecture) 
     x = how.lookup(nodes, "input_ids", "embed_tokens", weights["embed_tokens.weight"])
     for layer in range(sizes.layers):
         x = _block(nodes, how, weights, sizes, layer, x, rotary)
-    last = _normalise(nodes, weights, sizes, "norm", wanted_rows(nodes, sizes, x))
+    last = _normalise(nodes, weights, sizes, "norm", x)
     head = "lm_head" if "lm_head.weight" in weights else "embed_tokens"
     return how.scores(nodes, last, head, weights[f"{head}.weight"])
 
@@ -49,6 +49,9 @@ def _block(
     inner = _normalise(nodes, weights, sizes, f"{name}.input_layernorm", x)
     packed = affine(nodes, how, parts, f"{name}.qkv_proj", inner)
     mixed = attend(nodes, sizes, layer, packed, rotary)
+    if layer == sizes.layers - 1:
+        # Its keys and values are written: what follows matters where logits are wanted.
+        x, mixed = (keep_wanted(nodes, part) for part in (x, mixed))
     x = nodes.add("Add", [x, affine(nodes, how, parts, f"{name}.o_proj", mixed)])
     inner = _normalise(nodes, weights, sizes, f"{name}.post_attention_layernorm", x)
     both = affine(nodes, how, parts, f"{name}.gate_up_proj", inner)

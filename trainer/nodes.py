@@ -25,6 +25,8 @@ class Nodes:
     cache_scales: Weights = field(default_factory=dict)
     """A scale (cached heads, head width) for each `key_I` and `value_I` of layer I, where the cache
     holds them in int8; empty where it holds them as `real`."""
+    rows: str = "input_ids"
+    """The input that has a number for each row of what flows through the graph."""
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
 
