@@ -10,7 +10,8 @@ Here a row whose token was refused draws again, as does one with top-k, which ha
 candidates.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from backends.decoding.weights import (
     Doubles,
     Floats,
     Ints,
-    accept,
+    inside,
     padded,
     pick,
     running_sums,
@@ -40,8 +41,9 @@ COLDEST = 1e-6
 DAMAGED = -2
 """Stands where logits are not finite."""
 
-_AHEAD = 32
-"""Random numbers of a text made at once: making one costs as much as making many."""
+_AHEAD, _ATTEMPTS = 64, 4
+"""Positions of a text, and attempts at each, whose random numbers are made at once: making one
+costs as much as making many."""
 
 _LEAST_NUCLEUS = 1e-300
 """A share of all weight that is above 0 and below the weight of any token."""
@@ -61,8 +63,8 @@ _ROW = np.dtype(
     ],
     align=True,
 )
-"""The sampling of a row as a step takes it; how much it has written, and from where on its random
-numbers are made."""
+"""The sampling of a row as a step takes it; how much it had written when its batch began, and from
+where on its random numbers are made."""
 
 
 @dataclass
@@ -74,8 +76,14 @@ class _Batch:
     candidates: int
     watched: list[int]
     random: Doubles
-    """Of the next steps, (steps, B, 1)."""
+    """Of the attempts at the next steps, (attempts, steps, B, 1)."""
     step: int = 0
+    """Steps made so far."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether there are no more random numbers."""
+        return self.step == self.random.shape[1]
 
 
 @dataclass(frozen=True)
@@ -94,8 +102,8 @@ class Sampler:
         self._vocabulary = vocabulary
         self._rows = np.zeros(slots, _ROW)
         self._penalties = Penalties(slots, vocabulary, history)
-        self._random = np.zeros((slots, _AHEAD))
-        """The numbers of each text's first attempts, from its last multiple of `_AHEAD` on."""
+        self._random = np.zeros((_ATTEMPTS, slots, _AHEAD))
+        """Each text's numbers, from its last multiple of `_AHEAD` on."""
         self._batch: _Batch | None = None
         self._reports: dict[int, int] = {}
         self.likelihoods: dict[int, Likelihood] = {}
@@ -113,6 +121,7 @@ class Sampler:
 
         The repetition penalty counts `prompt` and what is written, the presence penalty only that.
         """
+        self._disband()
         greedy = sampling.temperature < COLDEST
         whole = greedy or sampling.top_p >= 1
         self._rows[row] = (
@@ -127,7 +136,6 @@ class Sampler:
             not greedy and 0 < sampling.top_k < self._vocabulary,
             bool(sampling.bad_words) or sampling.max_copied_words > 0,
         )
-        self._batch = None
         self._penalties.enter(row, sampling, prompt, written)
         self._reports.pop(row, None)
         if sampling.logprobs is not None:
@@ -135,9 +143,9 @@ class Sampler:
 
     def move(self, source: int, target: int) -> None:
         """Put the text of one row into another."""
-        self._batch = None
+        self._disband()
         self._rows[target] = self._rows[source]
-        self._random[target] = self._random[source]
+        self._random[:, target] = self._random[:, source]
         self._penalties.move(source, target)
         self._reports.pop(target, None)
         if source in self._reports:
@@ -146,12 +154,12 @@ class Sampler:
     def wishes(self, count: int) -> Wishes:
         """Return what the first `count` rows want of this step."""
         batch = self._batch
-        if not batch or len(batch.rows) != count or batch.step == len(batch.random):
+        if not batch or len(batch.rows) != count or batch.ended:
             batch = self._batch = self._gather(count)
         return Wishes(
             *self._penalties.of_first(count),
             **batch.fixed,
-            random=batch.random[batch.step],
+            random=batch.random[0, batch.step],
             candidates=batch.candidates,
         )
 
@@ -163,28 +171,34 @@ class Sampler:
         """
         batch = self._batch or self._gather(len(draws.tokens))
         tokens = draws.tokens[:, 0].copy()
-        if batch.watched or not draws.kept.all():
+        if batch.watched or np.count_nonzero(draws.kept) < len(tokens):
             self._mend(batch, tokens, draws, refuses)
         self.likelihoods = {
             row: self._likelihood(draws, row, int(tokens[row]), count)
             for row, count in self._reports.items()
             if row < len(tokens) and tokens[row] >= 0
         }
-        batch.rows["position"] += np.uint64(1)
         batch.step += 1
         self._penalties.add(tokens)
         return tokens
 
+    def _disband(self) -> None:
+        """Note how far the rows of the batch have come: it is about to change."""
+        if self._batch:
+            self._batch.rows["position"] += np.uint64(self._batch.step)
+            self._batch = None
+
     def _gather(self, count: int) -> _Batch:
         """Work out what the first rows wish, for as many steps as all have random numbers."""
+        self._disband()
         rows = self._rows[:count]
         places = (rows["position"] % np.uint64(_AHEAD)).astype(np.intp)
         starts = rows["position"].astype(np.int64) - places
         for row in np.flatnonzero(rows["numbered"] != starts):
-            self._random[row] = _first_numbers(int(rows["seed"][row]), int(starts[row]))
+            self._random[:, row] = _numbers(int(rows["seed"][row]), int(starts[row]))
         rows["numbered"] = starts
         steps = np.arange(_AHEAD - places.max())
-        random = self._random[np.arange(count), steps[:, None] + places]
+        random = self._random[:, np.arange(count), steps[:, None] + places]
         # A row with top-k draws from its candidates alone: no token reaches an infinite share.
         floors = np.where(rows["limited"], np.float32(np.inf), rows["min_p"])
         columns = {
@@ -198,13 +212,8 @@ class Sampler:
             {name: column[:, None].copy() for name, column in columns.items()},
             int((rows["top_k"] * rows["limited"]).max(initial=1)),
             np.flatnonzero(rows["watched"]).tolist(),
-            random[:, :, None],
+            random[..., None],
         )
-
-    def _numbers(self, rows: Ints, attempt: int) -> Doubles:
-        """Return random numbers from 0 to 1, one of each row's text at its position."""
-        attempts = np.full(len(rows), attempt, np.uint64)
-        return uniform(self._rows["seed"][rows], self._rows["position"][rows], attempts)
 
     def _mend(self, batch: _Batch, tokens: Ints, draws: Draws, refuses: Refuses) -> None:
         """Choose tokens for rows whose first one is not kept."""
@@ -224,16 +233,10 @@ class Sampler:
         for row in rows[greedy]:
             tokens[row] = _next_likeliest(draws, int(row), refuses)
         if limited.any():
-            few, names = rows[limited], draws.best_tokens
-            weights = self._candidates(draws, few)
-            first = pick(weights, running_sums(weights), batch.random[batch.step][few, 0])
-            found = self._draw(
-                weights, few, first, lambda row, at: refuses(row, int(names[row, at]))
-            )
-            tokens[few] = np.where(found == NONE, NONE, names[few, found])
+            self._draw_candidates(batch, tokens, draws, rows[limited], refuses)
         others = rows[~(greedy | limited)]
-        if len(others):
-            tokens[others] = self._draw(draws.weights[others], others, tokens[others], refuses)
+        for row, weights in zip(others.tolist(), draws.weights[others], strict=True):
+            tokens[row] = self._redraw(batch, row, weights, int(tokens[row]), refuses)
 
     def _candidates(self, draws: Draws, rows: Ints) -> Floats:
         """Return the weights of the rows' top-k candidates, (len(rows), padded K)."""
@@ -244,31 +247,58 @@ class Sampler:
         weights[:, : best.shape[1]] = np.where(wanted, np.exp(cooled), 0)
         return weights
 
-    def _draw(self, weights: Floats, rows: Ints, found: Ints, refuses: Refuses) -> Ints:
-        """Draw an index of each row from its weights (len(rows), N), which are used up.
-
-        `found` are the first draws; others are made of rows where they are refused.
-        """
-        chosen = np.full(len(rows), NONE)
+    def _draw_candidates(
+        self, batch: _Batch, tokens: Ints, draws: Draws, rows: Ints, refuses: Refuses
+    ) -> None:
+        """Choose tokens for rows with top-k, from their candidates."""
+        weights, names = self._candidates(draws, rows), draws.best_tokens[rows]
+        sums = running_sums(weights)
+        found = pick(weights, sums, batch.random[0, batch.step][rows, 0])
+        tokens[rows] = names[np.arange(len(rows)), found]
         state = self._rows[rows]
-        whole = running_sums(weights)[:, -1]
-        nucleus, floor = state["top_p"] * whole, state["min_p"] * weights.max(axis=1)
-        at = np.arange(len(rows))
-        attempt = 0
-        while True:
-            left = weights[at]
-            accepted = accept(left, found, nucleus[at], floor[at])
-            for place in np.flatnonzero(accepted & state["watched"][at] & (found != NONE)):
-                if refuses(int(rows[at[place]]), int(found[place])):
-                    accepted[place] = False
-                    left[place, found[place]] = 0
-            chosen[at[accepted]] = found[accepted]
-            weights[at] = left
-            at = at[~accepted]
-            if not len(at):
-                return chosen
-            attempt += 1
-            found = pick(weights[at], running_sums(weights[at]), self._numbers(rows[at], attempt))
+        nucleus, floor = state["top_p"] * sums[:, -1], state["min_p"] * weights.max(axis=1)
+        again = ~inside(weights, found, nucleus, floor) | state["watched"]
+        for at in np.flatnonzero(again).tolist():
+            place = self._redraw(
+                batch, int(rows[at]), weights[at], int(found[at]),
+                lambda row, place, own=names[at]: refuses(row, int(own[place])),
+            )  # fmt: skip
+            tokens[rows[at]] = NONE if place == NONE else names[at, place]
+
+    def _redraw(
+        self, batch: _Batch, row: int, weights: Floats, found: int, refuses: Refuses
+    ) -> int:
+        """Draw from a row's weights (N,) until a token is let through, and return its index.
+
+        `found` is the first one drawn; if it is let through, it is returned. `NONE` where all are
+        refused.
+        """
+        state = self._rows[row]
+        nucleus = state["top_p"] * weights.sum()
+        floor = state["min_p"] * weights.max()
+        token, tokens = found, None
+        for number in self._later_numbers(batch, row):
+            own = weights[found]
+            left = np.flatnonzero(weights > own)
+            if own >= floor and weights[left].sum() < nucleus:
+                if not (state["watched"] and refuses(row, token)):
+                    return token
+                left = np.delete(np.arange(len(weights)), found)
+            tokens = left if tokens is None else tokens[left]
+            weights = weights[left]
+            reach = weights.cumsum(dtype=np.float64)
+            if not len(reach) or reach[-1] == 0:
+                break
+            found = int(reach.searchsorted(number * reach[-1], side="right"))
+            token = int(tokens[found])
+        return NONE
+
+    def _later_numbers(self, batch: _Batch, row: int) -> Iterator[float]:
+        """Yield the random numbers of a row's attempts after the first."""
+        yield from batch.random[1:, batch.step, row, 0]
+        seed, start = (int(self._rows[name][row]) for name in ("seed", "position"))
+        for attempt in itertools.count(_ATTEMPTS, _ATTEMPTS):
+            yield from _numbers(seed, start + batch.step, attempt)[:, 0]
 
     def _likelihood(self, draws: Draws, row: int, token: int, count: int) -> Likelihood:
         """Return what the model itself thought of a token, before all changes."""
@@ -282,10 +312,13 @@ class Sampler:
         return Likelihood(float(scores[token]), [(i, -score) for score, i in best])
 
 
-def _first_numbers(seed: int, start: int) -> Doubles:
-    """Return a seed's random numbers at `_AHEAD` positions from a start on."""
-    positions = np.arange(start, start + _AHEAD, dtype=np.uint64)
-    return uniform(np.full(_AHEAD, seed, np.uint64), positions, np.zeros(_AHEAD, np.uint64))
+def _numbers(seed: int, start: int, first: int = 0) -> Doubles:
+    """Return a seed's random numbers (attempts, positions), from a position and an attempt on."""
+    shape = _ATTEMPTS, _AHEAD
+    attempts, positions = np.indices(shape, np.uint64).reshape(2, -1)
+    seeds = np.full(len(attempts), seed, np.uint64)
+    numbers = uniform(seeds, positions + np.uint64(start), attempts + np.uint64(first))
+    return numbers.reshape(shape)
 
 
 def _next_likeliest(draws: Draws, row: int, refuses: Refuses) -> int:

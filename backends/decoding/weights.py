@@ -55,16 +55,13 @@ def pick(weights: Floats, sums: Doubles, random: Doubles) -> Ints:
     return np.where(empty, NONE, block * BLOCK + inner)
 
 
-def accept(weights: Floats, tokens: Ints, nucleus: Doubles, floor: Floats) -> NDArray[np.bool_]:
-    """Tell which tokens top-p and min-p let through; from other rows drop what is no likelier.
+def inside(weights: Floats, tokens: Ints, nucleus: Doubles, floor: Floats) -> NDArray[np.bool_]:
+    """Tell which tokens top-p and min-p let through.
 
     All but `weights` are (B,): the tokens picked, how much weight the nucleus has, the least weight
     that min-p wants. The nucleus is the likeliest tokens that together reach its weight, and all
     tokens as likely as its last one.
     """
     own = weights[np.arange(len(weights)), tokens]
-    likelier = np.where(weights > own[:, None], weights, 0)
-    inside = likelier.sum(axis=1) < nucleus
-    fine = (tokens == NONE) | (inside & (own >= floor))
-    weights[~fine] = likelier[~fine]
-    return fine
+    likelier = np.where(weights > own[:, None], weights, 0).sum(axis=1, dtype=np.float64)
+    return (likelier < nucleus) & (own >= floor)
