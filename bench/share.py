@@ -20,7 +20,7 @@ from bench.plan import WARM_UP, Plan, speed
 from bench.random_gpt2 import export, prompts
 from bench.rows import Row, row_of_ratios
 
-PRECISIONS: tuple[Precision, ...] = ("int8", "int8-block")
+PRECISIONS: tuple[Precision, ...] = ("int8", "int8-block", "fp32")
 STREAMS = 8
 """At which Python's part is measured."""
 

@@ -155,7 +155,7 @@ class Sampler:
         """Return what the first `count` rows want of this step."""
         batch = self._batch
         if not batch or len(batch.rows) != count or batch.ended:
-            batch = self._batch = self._gather(count)
+            batch = self._gather(count)
         return Wishes(
             *self._penalties.of_first(count),
             **batch.fixed,
@@ -207,13 +207,14 @@ class Sampler:
             "min_p": floors,
             "greedy": rows["greedy"],
         }
-        return _Batch(
+        self._batch = _Batch(
             rows,
             {name: column[:, None].copy() for name, column in columns.items()},
             int((rows["top_k"] * rows["limited"]).max(initial=1)),
             np.flatnonzero(rows["watched"]).tolist(),
             random[..., None],
         )
+        return self._batch
 
     def _mend(self, batch: _Batch, tokens: Ints, draws: Draws, refuses: Refuses) -> None:
         """Choose tokens for rows whose first one is not kept."""
