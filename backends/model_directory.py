@@ -9,7 +9,7 @@ NAME/
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from backends.card import FORMAT, Architecture, Card, Precision, describe
 from backends.durable import durable_directory, durable_file
-from backends.vocabulary import BackendError
+from backends.vocabulary import BackendError, Value
 
 __all__ = [
+    "ABOUT",
     "CARD",
     "GRAPH",
     "TOKENIZER",
@@ -31,6 +32,8 @@ __all__ = [
     "describe",
     "list_models",
     "model_path",
+    "proposed_settings",
+    "read_about",
     "read_card",
     "sha256_of",
     "verify_model",
@@ -38,6 +41,8 @@ __all__ = [
 ]
 
 CARD = "card.json"
+ABOUT = "about.json"
+"""What a run of the trainer knows of its model, for a card."""
 GRAPH = "model.onnx"
 TOKENIZER = "tokenizer.json"
 
@@ -98,6 +103,31 @@ def read_card(path: Path) -> Card:
             f"{CARD} of the model {path.name} does not list {min(missing)}: export the model again."
         )
     return card
+
+
+def read_about(path: Path) -> Mapping[str, Any]:
+    """Return what is known of a run, or of the run that a checkpoint belongs to; else nothing.
+
+    Raises `BackendError` where it cannot be read.
+    """
+    run = path.parent.parent if path.parent.name == "checkpoints" else path
+    about = run / ABOUT
+    if not (run / "checkpoints").is_dir() or not about.is_file():
+        return {}
+    try:
+        return json.loads(about.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BackendError(f"{about} cannot be read ({error}): train the run on.") from error
+
+
+def proposed_settings(path: Path) -> Mapping[str, Value]:
+    """Return the settings that the maker of a model, or of a run, proposes; nothing is opened.
+
+    Raises `BackendError` where a card or what a run knows cannot be read.
+    """
+    if (path / CARD).is_file():
+        return read_card(path).defaults
+    return read_about(path).get("defaults", {})
 
 
 def verify_model(path: Path) -> Card:

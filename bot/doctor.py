@@ -1,6 +1,6 @@
 """`python -m bot doctor`: what works and what does not, a line each."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,5 +70,19 @@ async def _models(config: Config, registry: Registry) -> AsyncIterator[Finding]:
                 yield Finding(f"model {name}", fine=False, sentence=str(problem))
             else:
                 yield Finding(f"model {name}", fine=True, sentence=f"opens with {info.backend}.")
+        for where, model in _chosen(config):
+            try:
+                await pool.check(model)
+            except UserError as problem:
+                yield Finding(where, fine=False, sentence=str(problem))
     finally:
         await pool.aclose()
+
+
+def _chosen(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield where the config chooses a model, and which."""
+    places = {"settings": config.settings}
+    places |= {f'channels."{name}"': values for name, values in config.channels.items()}
+    for where, values in places.items():
+        if model := values.get("model"):
+            yield f"{where}.model", str(model)

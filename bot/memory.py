@@ -24,12 +24,16 @@ class Memory:
 
     def check(self, name: str, need: int) -> None:
         """Raise `UserError` where a model alone is larger than the budget."""
-        if need > self._budget:
+        if not self.holds(need):
             raise UserError(
                 f"The model {name} needs {need / MB:,.0f} MB and all models together may have "
                 f"{self._budget / MB:,.0f} MB. Choose a smaller one, or ask the operator to raise "
                 "memory_mb."
             )
+
+    def holds(self, need: int) -> bool:
+        """Whether so many bytes could be had if all others left."""
+        return need <= self._budget
 
     def lacks(self, need: int) -> bool:
         """Whether so many bytes are more than is left."""

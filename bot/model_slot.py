@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backends import Backend, Load, Measured, UserError
 
@@ -68,6 +68,8 @@ class Slot:
     queued: bool = False
     """Whether the opening waits for memory."""
     refusal: Refusal | None = None
+    learnt: "dict[Version | None, int]" = field(default_factory=dict["Version | None", int])
+    """The bytes that the newest version opened held, which its files may not tell."""
     removed: bool = False
 
     def is_due(self, version: Version | None) -> bool:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from backends import Backend, BackendFactory, Load, ModelInfo, ModelSpec, UserError, Value
-from backends.model_directory import CARD, list_models, read_card
+from backends.model_directory import CARD, list_models, proposed_settings
 from bot.config import ModelConfig
 from bot.memory import Memory
 from bot.model_slot import Version
@@ -58,15 +58,16 @@ class ModelPool:
         return replace(info, details={**info.details, "Newer version": f"not in use. {problem}"})
 
     async def defaults(self, name: str) -> Mapping[str, Value]:
-        """The settings that the model's maker proposes; a card is read without opening the model.
+        """The settings that the maker of the model that serves now proposes.
 
-        Raises `UserError` likewise.
+        No model is opened for them: of one that is not open, what its files say is read. Raises
+        `UserError` likewise.
         """
         await self.check(name)
-        spec = self._spec(name)
-        if spec.path is not None and await asyncio.to_thread((spec.path / CARD).is_file):
-            return (await asyncio.to_thread(read_card, spec.path)).defaults
-        return (await self.info(name)).defaults
+        if (backend := self._open.serving(name)) is not None:
+            return backend.info().defaults
+        path = self._spec(name).path
+        return await asyncio.to_thread(proposed_settings, path) if path else {}
 
     @asynccontextmanager
     async def use(self, name: str) -> AsyncGenerator[Backend]:

@@ -58,6 +58,11 @@ class OpenModels:
         slot = self._slots.get(name)
         return slot.refusal.sentence if slot and slot.refusal else None
 
+    def serving(self, name: str) -> Backend | None:
+        """The open model that new requests get, if there is one."""
+        slot = self._slots.get(name)
+        return slot.current.backend if slot and slot.current else None
+
     def loads(self) -> Mapping[str, Load]:
         """How busy each open model is; of two versions side by side the newer one."""
         return {name: slot.current.load() for name, slot in self._slots.items() if slot.current}
@@ -114,6 +119,8 @@ class OpenModels:
         except Exception as problem:
             if slot.current is not None:
                 slot.refuse(spec.name, version, problem)
+            elif isinstance(problem, UserError):
+                log.warning("model %s cannot be opened: %s", spec.name, problem)
             raise
         finally:
             if slot.opening is asyncio.current_task():
@@ -127,14 +134,15 @@ class OpenModels:
 
     async def _open_in_memory(self, slot: Slot, spec: ModelSpec, version: Version | None) -> Opened:
         """Open where there is room. What a model really needs is only known once it is open."""
-        need = await asyncio.to_thread(size_on_disk, spec.path)
         while True:
+            on_disk = await asyncio.to_thread(size_on_disk, spec.path)
+            need = max(on_disk, slot.learnt.get(version, 0))
             await self._wait_for_room(slot, spec.name, need)
             opened = await self._open_counted(slot, spec, version, need)
-            if await self._make_room(0, patient=False):
+            slot.learnt = {version: opened.memory}
+            if self.memory.holds(opened.memory) and await self._make_room(0, patient=False):
                 return opened
             log.info("model %s is larger than its files: it waits for memory", spec.name)
-            need = opened.memory
             await self._aclose(opened)
 
     async def _wait_for_room(self, slot: Slot, name: str, need: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from backends import Chunk, Prompt, Sampling
+from backends import Chunk, Prompt, Sampling, UserError
 from backends.presentation import presented
 from plugins.closing import closing
 from plugins.vocabulary import Context, Piece, Settings
@@ -53,16 +53,25 @@ async def write(context: Context, prompt: Prompt) -> AsyncIterator[Piece]:
 
 
 async def in_order(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-    """Stream the lowest text that has not ended as it comes, and keep the later ones till then."""
+    """Stream the lowest text that has not ended as it comes, and keep the later ones till then.
+
+    Where a text fails, what others have written is passed on before the error.
+    """
     kept: dict[int, list[Chunk]] = {}
     now = 0
-    async for chunk in chunks:
-        kept.setdefault(chunk.index, []).append(chunk)
-        while now in kept:
-            ended = False
-            for one in kept.pop(now):
-                ended = ended or one.finish_reason is not None
+    try:
+        async for chunk in chunks:
+            kept.setdefault(chunk.index, []).append(chunk)
+            while now in kept:
+                ended = False
+                for one in kept.pop(now):
+                    ended = ended or one.finish_reason is not None
+                    yield one
+                if not ended:
+                    break
+                now += 1
+    except UserError:
+        for index in sorted(kept):
+            for one in kept[index]:
                 yield one
-            if not ended:
-                break
-            now += 1
+        raise

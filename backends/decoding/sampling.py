@@ -45,6 +45,9 @@ _AHEAD, _ATTEMPTS = 64, 4
 """Positions of a text, and attempts at each, whose random numbers are made at once: making one
 costs as much as making many."""
 
+_PATIENCE = 32
+"""Attempts after which all tokens that are left are asked for, not one after the other."""
+
 _LEAST_NUCLEUS = 1e-300
 """A share of all weight that is above 0 and below the weight of any token."""
 
@@ -278,17 +281,20 @@ class Sampler:
         nucleus = state["top_p"] * weights.sum()
         floor = state["min_p"] * weights.max()
         token, tokens = found, None
-        for number in self._later_numbers(batch, row):
+        for attempt, number in enumerate(self._later_numbers(batch, row)):
             own = weights[found]
             left = np.flatnonzero(weights > own)
             if own >= floor and weights[left].sum() < nucleus:
                 if not (state["watched"] and refuses(row, token)):
                     return token
-                left = np.delete(np.arange(len(weights)), found)
+                left = np.flatnonzero(weights)
+                left = left[left != found]
+                if tokens is not None and attempt >= _PATIENCE:
+                    left = np.flatnonzero([not refuses(row, one) for one in tokens.tolist()])
             tokens = left if tokens is None else tokens[left]
             weights = weights[left]
             reach = weights.cumsum(dtype=np.float64)
-            if not len(reach) or reach[-1] == 0:
+            if not len(reach):
                 break
             found = int(reach.searchsorted(number * reach[-1], side="right"))
             token = int(tokens[found])

@@ -130,7 +130,10 @@ async def _refusal(response: aiohttp.ClientResponse, options: HttpOptions) -> Se
         # What it says may quote the key in part, so it is not shown.
         name = f"the environment variable {options.key_env}" if options.key_env else "'api_key_env'"
         return ServerError(
-            f"refused the key ({status})", f"It comes from {name}. {OPERATOR}", healthy=True
+            f"refused the key ({status})",
+            f"It comes from {name}. {OPERATOR}",
+            healthy=True,
+            elsewhere=True,
         )
     if 300 <= status < 400:
         return ServerError(
@@ -144,6 +147,15 @@ async def _refusal(response: aiohttp.ClientResponse, options: HttpOptions) -> Se
         return ServerError("is busy (429)", later, said, again=True, retry_after=wait, healthy=True)
     if status == 408 or status >= 500:
         return ServerError(f"failed ({status})", later, said, again=True, retry_after=wait)
+    if status in (404, 405):
+        advice = f"Its address is in `url`, its model's name in `model`. {OPERATOR}"
+        return ServerError(
+            f"does not know the address or the model ({status})",
+            advice,
+            said,
+            healthy=True,
+            elsewhere=True,
+        )
     advice = "Change the prompt or the settings, or choose another model."
     return ServerError(f"refused the request ({status})", advice, said, healthy=True)
 

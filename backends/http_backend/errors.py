@@ -18,6 +18,8 @@ class ServerError(Exception):
     """The server's own words, shortened and without the key; they may quote the prompt."""
     again: bool = False
     """Whether the same request may well succeed elsewhere or later."""
+    elsewhere: bool = False
+    """Whether another server may well take it, and this one never will."""
     retry_after: float | None = None
     """Seconds that the server asks to wait."""
     healthy: bool = False

@@ -8,6 +8,9 @@ from pydantic import BaseModel, Field, ValidationError
 from backends.http_backend.errors import OPERATOR, ServerError
 from backends.vocabulary import TokenLogprob
 
+TELLING = 6
+"""Characters in a row that tell something of a key."""
+
 MAX_COMPLAINT = 200
 """The most characters shown of what a server complains about."""
 
@@ -104,11 +107,19 @@ def _message(answer: Any) -> str:
 
 
 def _readable(said: str, key: str) -> str:
-    if key:
-        said = said.replace(key, "[key]")
+    said = _without(key, said[: 4 * MAX_COMPLAINT])
     line = "".join(one if one.isprintable() else " " for one in said)
     line = " ".join(line.split()).replace('"', "'")
     return line if len(line) <= MAX_COMPLAINT else line[: MAX_COMPLAINT - 1] + "…"
+
+
+def _without(key: str, said: str) -> str:
+    """Mask the key, and every part of it that is long enough to help in guessing it."""
+    shortest = max(min(len(key), TELLING), 1)
+    for size in range(len(key), shortest - 1, -1):
+        for start in range(len(key) - size + 1):
+            said = said.replace(key[start : start + size], "[key]")
+    return said
 
 
 def _likeliest(top: dict[str, float], most: int) -> dict[str, float]:

@@ -54,7 +54,9 @@ class Writer:
                 async with asyncio.timeout(limit):
                     await self._ask(text, put)
             except TimeoutError as error:
-                raise ServerError(f"did not finish within {limit:g} s") from error
+                late = ServerError(f"did not finish within {limit:g} s")
+                log.warning("model %s: %s", self._name, late.what)
+                raise late from error
         except ServerError as error:
             if rest := text.rest():
                 await put(rest)
@@ -73,17 +75,23 @@ class Writer:
                 log.warning("model %s: %s %s", self._name, replica.url.authority, error.what)
                 problem = error
             failed.append(replica)
-            if text.begun or not problem.again or len(failed) > self._options.retries:
+            if text.begun or len(failed) > self._options.retries:
+                break
+            if not (problem.again or (problem.elsewhere and self._is_another_left(failed))):
                 break
             await self._pause(problem, failed)
         raise problem or self._replicas.left_alone()
+
+    def _is_another_left(self, failed: list[Replica]) -> bool:
+        replica = self._replicas.choose(failed)
+        return replica is not None and replica not in failed
 
     async def _pause(self, problem: ServerError, failed: list[Replica]) -> None:
         """Wait before a server is asked again; another one is asked at once.
 
         Raises `ServerError` where the server wants to be left alone for too long.
         """
-        if self._replicas.choose(failed) not in failed:
+        if self._is_another_left(failed):
             return
         if problem.retry_after is None:
             most = min(MAX_WAIT, _FIRST_WAIT * 2 ** (len(failed) - 1))

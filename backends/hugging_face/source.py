@@ -9,14 +9,13 @@ RUN/
   checkpoints/best/    the checkpoint with the lowest validation loss
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backends.model_directory import CARD
+from backends.model_directory import CARD, read_about
 from backends.vocabulary import BackendError, ModelSpec
 
 _LICENCE = re.compile(r"^license: *[\"']?([\w.+-]+)", re.MULTILINE)
@@ -80,7 +79,7 @@ def find_source(spec: ModelSpec) -> Source:
         raise BackendError(
             f"{folder} holds no model: give the directory that has its config.json, or a run."
         )
-    return Source(spec.name, folder, _about(folder))
+    return Source(spec.name, folder, read_about(folder))
 
 
 def _checkpoint(path: Path) -> Path:
@@ -91,13 +90,3 @@ def _checkpoint(path: Path) -> Path:
     if not best.is_dir():
         raise BackendError(f"The run {path.name} has no checkpoint yet: train it first.")
     return best
-
-
-def _about(folder: Path) -> Mapping[str, Any]:
-    about = folder.parent.parent / "about.json"
-    if folder.parent.name != "checkpoints" or not about.is_file():
-        return {}
-    try:
-        return json.loads(about.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BackendError(f"{about} cannot be read ({error}): train the run on.") from error

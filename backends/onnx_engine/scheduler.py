@@ -139,13 +139,14 @@ class Scheduler:
             return None
         row = len(self._running)
         tokens = np.array(text.tokens[:-1], np.int64)
-        self.tokens_queried += len(tokens)
+        asked = not text.written  # else it slid, and reads its own words again
+        self.tokens_queried += len(tokens) * asked
         if found := best_source(self._held(), tokens, exact=text.exact):
             length, source = found
             self._decoder.copy(source.row, row, length)
             self._shelf.touch(source.row)
             text.cached, text.canonical = length, source.canonical_of(tokens, length)
-            self.tokens_reused += length
+            self.tokens_reused += length * asked
         self._reading = (row, text)
         return self._reading
 

@@ -157,6 +157,15 @@ def test_doctor_is_content_where_all_is_well(here: Path, capsys: pytest.CaptureF
     assert all(line.startswith("ok") for line in capsys.readouterr().out.splitlines())
 
 
+def test_doctor_names_models_that_are_chosen_and_not_there(
+    here: Path, capsys: pytest.CaptureFixture[str]
+):
+    chosen = '[channels."web:a"]\nmodel = "echo"\n[channels."web:lab"]\nmodel = "ecko"\n'
+    assert main(["doctor", "--config", config(here, chosen + "[web]\nenabled = true")]) == 1
+    [failed] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
+    assert failed.endswith('channels."web:lab".model: There is no model ecko. Did you mean echo?')
+
+
 async def test_chat_writes_texts_to_stdout_and_errors_to_stderr(tmp_path: Path):
     typed = "hello there\n/generate n=2 x\n/nonsense\n"
     path = config(tmp_path)

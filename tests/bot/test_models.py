@@ -197,6 +197,25 @@ async def test_closing_the_pool_closes_every_model(shelf: Shelf):
     assert [backend.closed for backend in shelf.opened] == [1, 1]
 
 
-async def test_defaults_of_a_model_without_a_card_come_from_the_backend(tmp_path: Path):
-    shelf = Shelf(tmp_path, listed=ModelConfig(backend="onnx"))
+async def test_no_model_is_opened_for_its_defaults(tmp_path: Path):
+    run = tmp_path / "runs" / "tales"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "about.json").write_text('{"defaults": {"n": 3}}')
+    shelf = Shelf(
+        tmp_path,
+        listed=ModelConfig(backend="onnx"),
+        run=ModelConfig(backend="onnx", path=run),
+    )
+    assert await shelf.pool.defaults("listed") == {}
+    assert await shelf.pool.defaults("run") == {"n": 3}
+    assert shelf.attempts == 0
+    await shelf.pool.info("listed")
     assert await shelf.pool.defaults("listed") == {"n": 2}
+
+
+async def test_the_defaults_are_those_of_the_version_that_serves(shelf: Shelf):
+    shelf.put("one")
+    await shelf.pool.info("one")
+    shelf.put("one")
+    (shelf.folder / "one" / "card.json").write_text("garbage")
+    assert await shelf.pool.defaults("one") == {"n": 2}

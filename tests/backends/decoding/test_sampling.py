@@ -221,6 +221,19 @@ def test_a_refused_token_is_never_chosen_and_none_is_where_all_are(temperature: 
         assert next_tokens(sampler, logits[None], lambda _row, _token: True)[0] == NONE
 
 
+def test_the_only_token_that_is_not_refused_is_found_without_asking_for_others_again_and_again():
+    asked: list[int] = []
+
+    def refuses(_row: int, token: int) -> bool:
+        asked.append(token)
+        return token != 3
+
+    sampler = Sampler(1, VOCABULARY, history=5)
+    sampler.enter(0, Sampling(temperature=1, bad_words=("x",)), seed=1)
+    assert next_tokens(sampler, random_logits(1)[None], refuses) == [3]
+    assert len(asked) < 1.1 * VOCABULARY
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_row_with_a_number_that_is_none_is_told_and_others_are_not_touched(

@@ -97,6 +97,19 @@ async def test_a_request_that_fails_before_its_first_token_goes_to_another_serve
         assert (len(bad.calls), len(good.calls)) == (1, 1)
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 405])
+async def test_a_server_that_is_set_up_wrongly_does_not_keep_requests_from_others(status: int):
+    async with FakeCompletions() as bad, FakeCompletions() as good, model(bad, good) as big:
+        bad.otherwise = refuses(status)
+        assert [(await ask(big)).error for _ in range(3)] == [""] * 3
+        good.otherwise = refuses(status)
+        assert f"({status})" in (await ask(big)).error
+    async with FakeCompletions() as only, model(only) as big:
+        only.otherwise = refuses(status)
+        assert f"({status})" in (await ask(big)).error
+        assert len(only.calls) == 1
+
+
 async def test_a_server_that_keeps_failing_is_left_alone():
     async with FakeCompletions() as bad, FakeCompletions() as good, model(bad, good) as big:
         bad.otherwise = cuts()

@@ -48,7 +48,10 @@ async def sentence(behaviour: Behaviour, **options: float) -> str:
     ("behaviour", "what"),
     [
         (refuses(400, {"error": {"message": "no"}}), 'refused the request (400): "no".'),
-        (refuses(404, {"detail": "no model big"}), 'refused the request (404): "no model big".'),
+        (
+            refuses(404, {"detail": "no model big"}),
+            'does not know the address or the model (404): "no model big". Its address is in `url`',
+        ),
         (refuses(429, headers={"Retry-After": "7"}), "is busy (429). Try again in 7 s."),
         (refuses(503, {"error": "worker died"}), 'failed (503): "worker died".'),
         (refuses(502, text=HTML.decode()), "failed (502). Try again in a moment."),

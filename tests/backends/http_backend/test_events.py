@@ -32,6 +32,14 @@ def test_a_complaint_never_repeats_the_key():
     assert complaint('{"error": "no such key sk-123"}', "sk-123") == "no such key [key]"
 
 
+@pytest.mark.parametrize(
+    "part", ["sk-verysecret-12345", "sk-very", "ecret-12", "sk-verysecret-12…"]
+)
+def test_a_complaint_never_repeats_a_telling_part_of_the_key(part: str):
+    said = complaint(f"wrong key '{part}'", "sk-verysecret-12345")
+    assert said in ("wrong key '[key]'", "wrong key '[key]…'")
+
+
 def test_logprobs_come_token_by_token_with_as_many_likeliest_as_asked_for():
     event = read_event(
         '{"choices": [{"text": "a b", "logprobs": {"tokens": ["a", " b"], '

@@ -184,8 +184,11 @@ async def test_a_text_longer_than_the_context_goes_on_behind_its_prefix(
     async with breakable_engine(tiny_model, kept=2) as (backend, decoder):
         [whole] = await read(backend, prompt)
         prefix = backend._encode("What would you do")
+        queries = backend.load().prefix_cache_queries
     # The tiny model may end its text by itself; with this seed it does not.
     assert whole.usage is not None
+    # What is read again because the text slid is not looked for as a prompt.
+    assert queries == whole.usage.prompt_tokens - 1
     assert whole.usage.completion_tokens > 64
     again = [chunk for chunk in decoder.prompts[1:] if len(chunk) > 20]
     assert again
