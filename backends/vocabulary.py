@@ -69,6 +69,8 @@ class Sampling:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UserError(f"{name} must be between {low:g} and {high:g}, not {value:g}.")
+        if not all(-MAX_BIAS <= value <= MAX_BIAS for value in self.logit_bias.values()):
+            raise UserError(f"A logit_bias must be between -{MAX_BIAS:,} and {MAX_BIAS:,}.")
         if "" in self.stop:
             raise UserError("A stop string must not be empty.")
         if not all(word.strip() for word in self.bad_words):
@@ -88,6 +90,9 @@ SAMPLING_BOUNDS: Mapping[str, tuple[float, float]] = {
     "max_tokens": (1, 100_000),
 }
 """Lowest and highest value of each number in `Sampling`, both allowed."""
+
+MAX_BIAS = 10_000
+"""The most that is added to a token's score or taken from it: far more than decides."""
 
 MAX_LOGPROBS = 20
 """The most likeliest tokens of which log-probabilities are reported."""

@@ -13,6 +13,7 @@ from backends.model_directory import GRAPH, Architecture
 from backends.onnx_engine.decoder import CPU, open_session
 from trainer.arithmetic import Floating
 from trainer.graph import assemble, save_graph
+from trainer.llama_graph import FREQUENCIES
 from trainer.nodes import Nodes, Weights
 from trainer.source import Source
 from trainer.windows import stretches
@@ -47,8 +48,9 @@ class _Observing(Floating):
     outputs: dict[str, str] = field(default_factory=dict)
 
     def linear(self, nodes: Nodes, x: str, name: str, weight: NDArray[Any]) -> str:
-        rows = nodes.constant("rows", np.array([0, 1]))
-        self.outputs[name] = nodes.add("ReduceMax", [nodes.add("Abs", [x]), rows], keepdims=0)
+        rows = nodes.add("Flatten", [nodes.add("Abs", [x])], axis=-1)
+        first = nodes.constant("first_axis", np.array([0]))
+        self.outputs[name] = nodes.add("ReduceMax", [rows, first], keepdims=0)
         return super().linear(nodes, x, name, weight)
 
 
@@ -73,8 +75,19 @@ def observe(source: Source, tokens: NDArray[np.integer], scratch: Path) -> Peaks
         for name, value in zip(how.outputs, seen, strict=False):
             _raise(peaks.products, name, value)
         for name, value in zip(parts, seen[len(how.outputs) :], strict=True):
-            _raise(peaks.cached, name, np.abs(value).max(axis=(0, 2)))
+            turns = FREQUENCIES in source.weights and name.startswith("key")
+            largest = _at_any_position(value) if turns else np.abs(value)
+            _raise(peaks.cached, name, largest.max(axis=(0, 2)))
     return peaks
+
+
+def _at_any_position(keys: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how large the numbers of rotary keys (…, head width) are where they are largest.
+
+    Numbers half a width apart turn around each other, some of them once in a long text.
+    """
+    reach = np.hypot(*np.split(keys, 2, axis=-1))
+    return np.concatenate([reach, reach], axis=-1)
 
 
 def _raise(peaks: dict[str, NDArray[np.float32]], name: str, seen: NDArray[np.float32]) -> None:
@@ -93,7 +106,8 @@ def _feeds(sizes: Architecture, tokens: NDArray[np.integer]) -> dict[str, NDArra
         "position_ids": np.arange(length)[None],
         "seqlens_k": np.array([length - 1], np.int32),
         "total_sequence_length": np.array(length, np.int32),
-        "logit_rows": np.zeros(1, np.int64),
-        **no_wishes(1).inputs(),
+        # What flows only where logits are wanted is looked at, too.
+        "logit_rows": np.arange(length),
+        **no_wishes(length).inputs(),
         **past,
     }

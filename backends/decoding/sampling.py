@@ -267,7 +267,9 @@ class Sampler:
                 batch, int(rows[at]), weights[at], int(found[at]),
                 lambda row, place, own=names[at]: refuses(row, int(own[place])),
             )  # fmt: skip
-            tokens[rows[at]] = NONE if place == NONE else names[at, place]
+            # Where no candidate may be, the next one after them is the only candidate.
+            next_one = _next_likeliest(draws, int(rows[at]), refuses) if place == NONE else None
+            tokens[rows[at]] = names[at, place] if next_one is None else next_one
 
     def _redraw(
         self, batch: _Batch, row: int, weights: Floats, found: int, refuses: Refuses
@@ -277,25 +279,28 @@ class Sampler:
         `found` is the first one drawn; if it is let through, it is returned. `NONE` where all are
         refused.
         """
-        state = self._rows[row]
-        nucleus = state["top_p"] * weights.sum()
-        floor = state["min_p"] * weights.max()
+        state, every = self._rows[row], weights
+        nucleus, floor = state["top_p"] * every.sum(), state["min_p"] * every.max()
         token, tokens = found, None
         for attempt, number in enumerate(self._later_numbers(batch, row)):
-            own = weights[found]
-            left = np.flatnonzero(weights > own)
-            if own >= floor and weights[left].sum() < nucleus:
+            left = np.flatnonzero(weights > weights[found])
+            if weights[found] >= floor and weights[left].sum() < nucleus:
                 if not (state["watched"] and refuses(row, token)):
                     return token
-                left = np.flatnonzero(weights)
-                left = left[left != found]
-                if tokens is not None and attempt >= _PATIENCE:
-                    left = np.flatnonzero([not refuses(row, one) for one in tokens.tolist()])
-            tokens = left if tokens is None else tokens[left]
-            weights = weights[left]
+                every[token] = 0
+                tokens = np.flatnonzero(every)
+                if attempt >= _PATIENCE:
+                    tokens = tokens[[not refuses(row, one) for one in tokens.tolist()]]
+                    every[np.delete(np.arange(len(every)), tokens)] = 0
+                if not len(tokens):
+                    break
+                weights = every[tokens]
+                # The filters are those of what is left, as if the refused had no weight.
+                nucleus, floor = state["top_p"] * weights.sum(), state["min_p"] * weights.max()
+            else:
+                tokens = left if tokens is None else tokens[left]
+                weights = weights[left]
             reach = weights.cumsum(dtype=np.float64)
-            if not len(reach):
-                break
             found = int(reach.searchsorted(number * reach[-1], side="right"))
             token = int(tokens[found])
         return NONE
@@ -331,8 +336,8 @@ def _numbers(seed: int, start: int, first: int = 0) -> Doubles:
 def _next_likeliest(draws: Draws, row: int, refuses: Refuses) -> int:
     """Return the likeliest token that is not refused."""
     logits = draws.logits[np.array([row])][0]
-    while logits[token := int(logits.argmax())] > -np.inf:
+    order = np.argsort(-logits, kind="stable")
+    for token in order[: np.count_nonzero(logits > -np.inf)].tolist():
         if not refuses(row, token):
             return token
-        logits[token] = -np.inf
     return NONE

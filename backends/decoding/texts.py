@@ -135,7 +135,9 @@ class Text:
 
     def _report(self, token: int, likelihood: Likelihood) -> TokenLogprob:
         shown = self.request.token_bytes.shown
-        top = {shown(other): logprob for other, logprob in likelihood.top}
+        top: dict[str, float] = {}
+        for other, logprob in likelihood.top:
+            top.setdefault(shown(other), logprob)  # of tokens that look alike, the likeliest
         return TokenLogprob(shown(token), likelihood.chosen, top)
 
 

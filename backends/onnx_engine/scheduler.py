@@ -43,7 +43,7 @@ class Scheduler:
         self._reading: tuple[int, Text] | None = None
         self._sliding = deque[Text]()
         """Texts that go on once their shortened context is read; they come before new ones."""
-        self._shelf = Shelf(range(decoder.slots, decoder.slots + decoder.kept))
+        self._shelf = self._empty_shelf()
         sizes = decoder.sizes
         self._sampler = Sampler(decoder.slots, sizes.vocabulary, history=sizes.context)
         self._outbox = Outbox()
@@ -98,9 +98,13 @@ class Scheduler:
 
     def _loop(self) -> None:
         while self._has_work():
-            self._drop_abandoned()
-            self._read()
-            self._step()
+            try:
+                self._drop_abandoned()
+                self._read()
+                self._step()
+            # Whatever goes wrong between texts ends those under way, and the loop goes on.
+            except Exception as error:
+                self._fail_all(error)
             if not self._running:
                 self._outbox.deliver()
         self._cancel_all()
@@ -138,6 +142,7 @@ class Scheduler:
         if len(self._running) == self._decoder.slots or not (text := self._next_text()):
             return None
         row = len(self._running)
+        self._reading = (row, text)
         tokens = np.array(text.tokens[:-1], np.int64)
         asked = not text.written  # else it slid, and reads its own words again
         self.tokens_queried += len(tokens) * asked
@@ -147,7 +152,6 @@ class Scheduler:
             self._shelf.touch(source.row)
             text.cached, text.canonical = length, source.canonical_of(tokens, length)
             self.tokens_reused += length * asked
-        self._reading = (row, text)
         return self._reading
 
     def _next_text(self) -> Text | None:
@@ -180,16 +184,16 @@ class Scheduler:
         try:
             if start < end:
                 self._decoder.prefill(row, np.array(text.tokens[start:end], np.int64), start)
+            if text.canonical == start:
+                text.canonical = end
+            text.cached = end
+            if end == goal:
+                self._join(row, text)
         # Whatever goes wrong in a library concerns this request only, and the loop goes on.
         except Exception as error:
             self._reading = None
             self._fail(text.request, error)
             return CHUNK
-        if text.canonical == start:
-            text.canonical = end
-        text.cached = end
-        if end == goal:
-            self._join(row, text)
         return max(end - start, _LEAST_COST)
 
     def _join(self, row: int, text: Text) -> None:
@@ -273,11 +277,12 @@ class Scheduler:
             if not leaving[slot]:
                 continue
             self._keep(slot)
-            last = self._running.pop()
-            if slot < len(self._running):
-                self._decoder.copy(len(self._running), slot, last.cached)
-                self._sampler.move(len(self._running), slot)
-                self._running[slot] = last
+            last = len(self._running) - 1
+            if slot < last:
+                self._decoder.copy(last, slot, self._running[last].cached)
+                self._sampler.move(last, slot)
+                self._running[slot] = self._running[last]
+            self._running.pop()
         for text in self._sliding:
             text.slide(self._decoder.sizes.context)
 
@@ -296,6 +301,22 @@ class Scheduler:
         if not request.abandoned:
             self._outbox.put(request, error)
         request.abandoned = True
+
+    def _fail_all(self, error: Exception) -> None:
+        """End all texts under way with an error, and forget what was put aside: it may be torn."""
+        texts = [*self._running, *self._sliding]
+        if self._reading:
+            texts.append(self._reading[1])
+        for request in {text.request for text in texts}:
+            self._fail(request, error)
+        self._running.clear()
+        self._sliding.clear()
+        self._reading = None
+        self._shelf = self._empty_shelf()
+
+    def _empty_shelf(self) -> Shelf:
+        slots = self._decoder.slots
+        return Shelf(range(slots, slots + self._decoder.kept))
 
     def _cancel_all(self) -> None:
         with self._changed:

@@ -54,6 +54,23 @@ def test_with_a_cache_in_int8_a_row_is_the_same_alone_beside_others_copied_and_i
     np.testing.assert_allclose(parts, alone, atol=0.05 * float(np.std(alone)))
 
 
+def test_every_channel_that_a_product_reads_is_looked_at_in_every_token(
+    source: Source, tmp_path: Path
+):
+    begun, whole = (observe(source, TOKENS[:count], tmp_path).products for count in (21, 41))
+    for name, peaks in whole.items():
+        assert len(peaks) >= source.sizes.width
+        assert (peaks >= begun[name]).all()
+        assert (peaks > begun[name]).any()
+
+
+def test_rotary_keys_have_room_to_turn(tmp_path: Path):
+    source = load_source(tiny_llama(tmp_path / "checkpoint"))
+    for name, scale in observe(source, TOKENS, tmp_path).cache_scales().items():
+        one, other = np.split(scale, 2, axis=-1)
+        assert (one == other).all() == name.startswith("key")
+
+
 def test_a_channel_in_which_nothing_was_seen_has_a_scale_too():
     assert Peaks({}, {"key_0": np.zeros((1, 4), np.float32)}).cache_scales()["key_0"].min() > 0
 

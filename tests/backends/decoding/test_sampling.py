@@ -221,6 +221,20 @@ def test_a_refused_token_is_never_chosen_and_none_is_where_all_are(temperature: 
         assert next_tokens(sampler, logits[None], lambda _row, _token: True)[0] == NONE
 
 
+@pytest.mark.parametrize(
+    "filters", [{"top_p": 0.5}, {"min_p": 0.5}, {"top_k": 1}, {"top_k": 2, "top_p": 0.1}, {}]
+)
+def test_filters_are_those_of_what_is_not_refused(filters: dict[str, float]):
+    logits = np.log(np.array([0.9, 0.06, 0.02, 0.01, 0.01], np.float32))
+    sampling = Sampling(temperature=1, bad_words=("x",), **filters)  # pyright: ignore[reportArgumentType] # numbers
+    sampler = Sampler(1, 5, history=5)
+    chosen: set[int] = set()
+    for seed in range(300):
+        sampler.enter(0, sampling, seed)
+        chosen |= {int(next_tokens(sampler, logits[None], lambda _, token: token == 0)[0])}
+    assert chosen == ({1} if filters else {1, 2, 3, 4})
+
+
 def test_the_only_token_that_is_not_refused_is_found_without_asking_for_others_again_and_again():
     asked: list[int] = []
 

@@ -85,6 +85,8 @@ class Breakable(Decoder):
         """The step that raises an error."""
         self.poisoned: int | None = None
         """The step in which the first slot's logits are no numbers."""
+        self.copies = True
+        """Whether rows can be copied."""
         self.may_step = threading.Event()
         """A step waits until this is set."""
         self.may_step.set()
@@ -107,6 +109,8 @@ class Breakable(Decoder):
 
     def copy(self, source: int, target: int, length: int) -> None:
         self.may_copy.wait()
+        if not self.copies:
+            raise RuntimeError("secret details of a library")
         super().copy(source, target, length)
 
     def run(self, step: Step) -> Draws:

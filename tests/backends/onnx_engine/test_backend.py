@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from backends import BackendError, ModelSpec, Prompt, Sampling, Usage
+from backends.decoding.sampling import Sampler
 from backends.decoding.texts import Text
 from backends.model_directory import GRAPH, TOKENIZER
 from backends.onnx_engine import open_onnx
@@ -45,6 +47,7 @@ WORDS = (
 
 LONG = Sampling(temperature=0, repetition_penalty=2, max_tokens=60, seed=3)
 """With this the tiny model goes on to nearly the end of its context."""
+LONG_ENOUGH_TO_KEEP = "What would you do if you were alone on an island for a year?"
 
 
 # ---- what it writes
@@ -548,3 +551,53 @@ async def test_a_librarys_error_is_told_without_its_details_and_the_engine_goes_
             await read(backend, Prompt("What", LONG))
         assert str(failure.value) == "The model tiny failed while writing. Try again."
         assert (await read(backend, Prompt("What", LONG)))[0].finish_reason == "length"
+
+
+async def test_an_error_between_two_steps_takes_nothing_from_a_finished_text_and_the_engine_goes_on(
+    tiny_model: Path,
+):
+    prompt = Prompt(LONG_ENOUGH_TO_KEEP, replace(LONG, max_tokens=5))
+    async with breakable_engine(tiny_model, kept=2) as (backend, decoder):
+        decoder.copies = False  # so that what a text leaves behind cannot be kept
+        first = await read(backend, prompt)
+        decoder.copies = True
+        assert await read(backend, prompt) == first
+        await until(lambda: backend.load().running == 0, "its slot is free")
+
+
+async def test_an_error_between_two_steps_ends_the_texts_under_way(tiny_model: Path):
+    async with breakable_engine(tiny_model, kept=2) as (backend, decoder):
+        decoder.copies = False
+        decoder.may_step.clear()
+        others = await begin(backend, decoder)
+        prompt = Prompt(LONG_ENOUGH_TO_KEEP, replace(LONG, max_tokens=5))
+        finished = asyncio.create_task(read(backend, prompt))
+        await until(lambda: backend.waiting == 1, "it waits to join")
+        decoder.may_step.set()
+        assert (await finished)[0].finish_reason == "length"
+        with pytest.raises(BackendError, match="failed while writing"):
+            await others
+        decoder.copies = True
+        assert (await read(backend, Prompt("What", LONG)))[0].finish_reason == "length"
+
+
+async def test_what_cannot_be_sampled_concerns_its_own_request_only(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    enter = Sampler.enter
+
+    def refusing(sampler: Sampler, row: int, sampling: Sampling, *others: Any) -> None:
+        if sampling.max_tokens == 3:
+            raise OverflowError
+        enter(sampler, row, sampling, *others)
+
+    monkeypatch.setattr(Sampler, "enter", refusing)
+    async with breakable_engine(tiny_model) as (backend, decoder):
+        decoder.may_step.clear()
+        good = await begin(backend, decoder)
+        bad = asyncio.create_task(read(backend, Prompt("What", Sampling(max_tokens=3))))
+        await until(lambda: backend.waiting == 1, "it waits to join")
+        decoder.may_step.set()
+        with pytest.raises(BackendError, match="failed while writing"):
+            await bad
+        assert (await good)[0].finish_reason == "length"
