@@ -105,7 +105,7 @@ MAX_TEXTS = 64
 class Prompt:
     """What to continue, and how.
 
-    Raises `UserError` where `n` is out of its bounds.
+    Raises `UserError` where `n` is out of its bounds or the text is none that UTF-8 can hold.
     """
 
     text: str
@@ -121,6 +121,10 @@ class Prompt:
     def __post_init__(self) -> None:
         if not 1 <= self.n <= MAX_TEXTS:
             raise UserError(f"n must be between 1 and {MAX_TEXTS}, not {self.n}.")
+        try:
+            self.input.encode()
+        except UnicodeEncodeError as error:
+            raise UserError("The prompt holds half a character: it must be UTF-8.") from error
 
     @property
     def input(self) -> str:

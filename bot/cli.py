@@ -6,6 +6,7 @@ Imports are made inside the commands, so that `--help` answers at once.
 import argparse
 import asyncio
 import io
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Generator, Sequence
@@ -33,12 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     work: Work = given.work
     try:
-        return asyncio.run(work(given))
+        status = asyncio.run(work(given))
+        sys.stdout.flush()
     except UserError as problem:
         print(problem, file=sys.stderr)  # noqa: T201 - the one way to tell the user
         return _code(problem)
+    except BrokenPipeError:
+        # Who read the output has gone; nothing may be flushed to it (Python's docs on SIGPIPE).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         return FAILED
+    else:
+        return status
 
 
 def _code(problem: UserError) -> int:

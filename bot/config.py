@@ -4,15 +4,33 @@ Values of channels (`[settings]`, `[channels]`) are checked against the settings
 declare, in `bot.config_file`.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictInt,
+)
 
 from backends import ModelSpec, Value
 from bot.secret import Secret
 
 Port = Annotated[StrictInt, Field(ge=0, le=65535)]
+
+
+def _option_value(value: object) -> Value:
+    if not isinstance(value, Value):
+        raise ValueError("must be text, a number, true or false")  # noqa: TRY004 - for pydantic
+    return value
+
+
+OptionValue = Annotated[Value, PlainValidator(_option_value)]
 
 
 class Section(BaseModel):
@@ -28,8 +46,8 @@ class ModelConfig(Section):
     path: Path | None = Field(
         default=None, description="The model directory; onnx takes models_dir/NAME without it."
     )
-    options: dict[str, Value] = Field(
-        default_factory=dict[str, Value],
+    options: dict[str, OptionValue] = Field(
+        default_factory=dict[str, OptionValue],
         description="The backend's own options, such as slots and threads of onnx.",
     )
 
@@ -50,7 +68,17 @@ class WebChannelConfig(Section):
     )
 
 
-WebChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+def _channel_name(name: str) -> str:
+    if not _CHANNEL_NAME.fullmatch(name):
+        raise ValueError(
+            "a channel's name has at most 32 lower-case letters, digits, - and _, and begins with "
+            "a letter or digit"
+        )
+    return name
+
+
+_CHANNEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+WebChannelName = Annotated[str, AfterValidator(_channel_name)]
 
 
 class WebConfig(Section):

@@ -1,6 +1,7 @@
 """Reads a config file and says everything that is wrong with it, at once and by key."""
 
 import copy
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from plugins.loader import load_plugins
 from plugins.registry import Registry
 from plugins.values import parse_value
 from plugins.vocabulary import Setting
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+"""What TOML needs no quotes for."""
 
 _PLATFORMS = ("web", "console", "discord", "slack")
 
@@ -111,12 +115,19 @@ def _remove(table: object, location: Sequence[int | str]) -> None:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+    # pydantic says so where the key itself is wrong, not what stands there.
+    key = ".".join(_bare(str(part)) for part in error["loc"] if part != "[key]")
+    if error["type"] == "missing":
+        return f"{key} is missing."
     if error["type"] == "extra_forbidden":
         known = _keys_beside(error["loc"])
         return f"{key}: there is no such key. {_meant(str(error['loc'][-1]), known)}"
     said = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{key}: {said}."
+
+
+def _bare(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else f'"{key}"'
 
 
 def _keys_beside(location: Sequence[int | str]) -> list[str]:
@@ -202,7 +213,22 @@ def _secret_problems(config: Config) -> list[str]:
             secret.read()
         except UserError as problem:
             problems.append(f"{key}: {problem}")
-    return problems
+    return problems or _exposure_problems(config)
+
+
+def _exposure_problems(config: Config) -> list[str]:
+    """What is wrong with how the page would be open to others; the token can be read."""
+    if not config.web.enabled:
+        return []
+    from bot.web.guard import check_exposure
+
+    try:
+        check_exposure(
+            config.web.host, config.web.token and config.web.token.read().get_secret_value()
+        )
+    except UserError as problem:
+        return [f"web: {problem}"]
+    return []
 
 
 def _anchored(config: Config, base: Path) -> Config:

@@ -79,7 +79,8 @@ def _fits(option: Option, value: Value) -> bool:
 
 
 def _text(raw: object) -> str | None:
-    return raw if isinstance(raw, str) else None
+    # Half of a character, which JSON can send, can neither be stored nor written.
+    return raw.encode(errors="replace").decode() if isinstance(raw, str) else None
 
 
 def _number(raw: object) -> float | None:
@@ -118,5 +119,7 @@ def _unescape(text: str) -> str:
 
 
 def _quoted(raw: object) -> str:
+    if isinstance(raw, int | float):
+        return type_value(raw)
     text = str(raw)
     return f'"{text[:_SHOWN]}…"' if len(text) > _SHOWN else f'"{text}"'

@@ -20,10 +20,12 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         else:
             tokenizer = _converted(folder)
-    # The tokenizers library raises Exception itself.
+    # The tokenizers library raises Exception itself; where files are missing, transformers raises
+    # a TypeError that tells nothing.
     except Exception as error:
+        why = "" if isinstance(error, TypeError) else f" ({_first_line(error)})"
         raise BackendError(
-            f"The tokenizer in {folder} cannot be read ({_first_line(error)}): "
+            f"The tokenizer in {folder} is missing or cannot be read{why}: "
             "save it there as tokenizer.json."
         ) from error
     tokenizer.no_truncation()

@@ -40,21 +40,26 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def check_exposure(host: str, token: str | None) -> None:
+    """Raise `UserError` for an address that is open to others without a good token."""
+    if token is None and not is_loopback(host):
+        raise UserError(
+            f"The web page would be open to everybody who reaches {host}. Set `token` in the "
+            "[web] section, or set `host` to 127.0.0.1."
+        )
+    if token is not None and len(token) < SHORTEST_TOKEN:
+        raise UserError(
+            f"The token of the [web] section is too easy to guess: use at least "
+            f"{SHORTEST_TOKEN} characters."
+        )
+
+
 class Guard:
     """Turns away requests that do not come from the page itself."""
 
     def __init__(self, host: str, token: str | None) -> None:
-        """Check the exposure. Raises `UserError` for an open address without a good token."""
-        if token is None and not is_loopback(host):
-            raise UserError(
-                f"The web page would be open to everybody who reaches {host}. Set `token` in the "
-                "[web] section, or set `host` to 127.0.0.1."
-            )
-        if token is not None and len(token) < SHORTEST_TOKEN:
-            raise UserError(
-                f"The token of the [web] section is too easy to guess: use at least "
-                f"{SHORTEST_TOKEN} characters."
-            )
+        """Raises `UserError` as `check_exposure` does."""
+        check_exposure(host, token)
         self._token = token
         self._session = (
             token and hmac.digest(token.encode(), b"chinwag web session", "sha256").hex()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BackendError, Chunk, ModelSpec, Prompt, Sampling
+from backends import BackendError, Chunk, ModelSpec, Prompt, Sampling, UserError
 from backends.echo import EchoBackend, open_echo, split_words
 
 
@@ -44,6 +44,11 @@ async def test_max_tokens_counts_words_and_says_length():
 async def test_a_stop_string_across_words_ends_the_text():
     chunks = await collect(EchoBackend("echo"), Prompt("a b c d", Sampling(stop=("b c",))))
     assert (texts(chunks), chunks[-1].finish_reason) == (["a "], "stop")
+
+
+def test_a_prompt_must_be_text_that_can_be_written_down():
+    with pytest.raises(UserError, match="half a character"):
+        Prompt("a", prefix="\udfff")
 
 
 async def test_an_empty_prompt_ends_at_once():

@@ -32,7 +32,9 @@ class Done:
     err: str
 
 
-async def start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+async def start(
+    folder: Path, *arguments: str, stdout: int = asyncio.subprocess.PIPE
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -41,7 +43,7 @@ async def start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
     )
 
@@ -164,6 +166,15 @@ def test_doctor_names_models_that_are_chosen_and_not_there(
     assert main(["doctor", "--config", config(here, chosen + "[web]\nenabled = true")]) == 1
     [failed] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
     assert failed.endswith('channels."web:lab".model: There is no model ecko. Did you mean echo?')
+
+
+async def test_a_reader_who_has_seen_enough_ends_a_command_quietly(tmp_path: Path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = await start(tmp_path, "doctor", "--config", config(tmp_path), stdout=writing)
+    os.close(writing)
+    _, err = await process.communicate()
+    assert (process.returncode, err) == (1, b"")
 
 
 async def test_chat_writes_texts_to_stdout_and_errors_to_stderr(tmp_path: Path):

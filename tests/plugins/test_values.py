@@ -75,6 +75,10 @@ def test_text_from_a_file_and_free_text_are_taken_as_they_are():
     assert parse_value(FREE_TEXT, r'print("\n")') == r'print("\n")'
 
 
+def test_half_a_character_which_nothing_can_store_is_replaced():
+    assert parse_value(FREE_TEXT, "a \ud800 b") == "a ? b"
+
+
 @given(st.text(max_size=100))
 def test_what_is_shown_of_a_text_can_be_typed_again(text: str):
     assert parse_value(setting(), type_value(text)) == text

@@ -113,8 +113,12 @@ def test_a_tokenizer_in_another_form_is_converted(gpt2: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [None, "{}", "nonsense"])
-def test_a_missing_or_broken_tokenizer_is_a_sentence(content: str | None, tmp_path: Path):
+def test_a_missing_or_broken_tokenizer_is_a_sentence(
+    content: str | None, gpt2: Path, tmp_path: Path
+):
+    (tmp_path / "config.json").write_bytes((gpt2 / "config.json").read_bytes())
     if content is not None:
         (tmp_path / "tokenizer.json").write_text(content)
-    with pytest.raises(BackendError, match=r"The tokenizer in .* cannot be read \(.*\): save it"):
+    why = "" if content is None else r" \(.+\)"
+    with pytest.raises(BackendError, match=f"tokenizer in .* cannot be read{why}: save it"):
         load_tokenizer(tmp_path)
