@@ -40,7 +40,8 @@ def add_sampling(nodes: Nodes, logits: str, vocabulary: int) -> None:
     nodes.constant("in_blocks", np.array([0, padded(vocabulary) // BLOCK, BLOCK]))
     _mend(nodes, logits, vocabulary)
     _find_best(nodes)
-    nodes.add("Softmax", [nodes.add("Div", ["logits", "temperatures"])], output="weights")
+    cooled = nodes.add("Mul", ["logits", nodes.add("Reciprocal", ["temperatures"])])
+    nodes.add("Softmax", [cooled], output="weights")
     _draw(nodes, padded(vocabulary) // BLOCK)
     _judge(nodes)
 
@@ -86,9 +87,10 @@ def _mend(nodes: Nodes, logits: str, vocabulary: int) -> None:
     raised = nodes.add("Mul", [biased, "penalties"])
     positive = nodes.add("Greater", [biased, "nothing"])
     mended = nodes.add("Sub", [nodes.add("Where", [positive, lowered, raised]), "fines"])
+    # In this order ONNX Runtime changes them where they are.
+    changed = nodes.add("ScatterElements", [logits, "places", mended], axis=1)
     behind = nodes.constant("behind", np.array([0, 0, 0, padded(vocabulary) - vocabulary]))
-    filled = nodes.add("Pad", [logits, behind, "never"])
-    nodes.add("ScatterElements", [filled, "places", mended], output="logits", axis=1)
+    nodes.add("Pad", [changed, behind, "never"], output="logits")
 
 
 def _find_best(nodes: Nodes) -> None:
@@ -136,11 +138,11 @@ def _judge(nodes: Nodes) -> None:
     own, largest = (
         nodes.add("GatherElements", ["weights", token], axis=1) for token in ("tokens", likeliest)
     )
-    likelier = nodes.add("Cast", [nodes.add("Greater", ["weights", own])], to=TensorProto.FLOAT)
-    above = nodes.add("Mul", ["weights", likelier])
-    blocks = _double(nodes, _sum(nodes, _in_blocks(nodes, above)))
-    nucleus = nodes.add("Mul", ["top_p", "whole"])
-    inside = nodes.add("Less", [_sum(nodes, blocks, keepdims=1), nucleus])
+    # What is likelier, as multiples of its own weight: a constant bound is fastest to mask by.
+    likelier = nodes.add("ThresholdedRelu", [nodes.add("Div", ["weights", own])], alpha=1.0)
+    blocks = _double(nodes, _sum(nodes, _in_blocks(nodes, likelier)))
+    above = nodes.add("Mul", [_sum(nodes, blocks, keepdims=1), _double(nodes, own)])
+    inside = nodes.add("Less", [above, nodes.add("Mul", ["top_p", "whole"])])
     enough = nodes.add("GreaterOrEqual", [own, nodes.add("Mul", ["min_p", largest])])
     nodes.add("And", [inside, enough], output="kept")
 
